@@ -1,0 +1,76 @@
+"""The shower axis: what the incoming particle alone says about where its shower lies."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from array_api_compat import array_namespace
+
+from caloforge.errors import RequestError
+
+if TYPE_CHECKING:
+    from caloforge.detector import Detector
+
+Array: TypeAlias = Any
+"""A numpy array or a torch tensor; what comes in decides what goes out."""
+
+AXIS_CONDITIONS = ("energy", "x", "y", "angle_xz", "angle_yz")
+
+
+@dataclass(frozen=True)
+class ShowerAxis:
+    """Incident energy and straight line of N incoming particles, seen in the plane of the cells.
+
+    Attributes:
+        energy: (N,) incident energy, MeV.
+        point: (N, 2) where the line crosses the detector's reference depth, mm.
+        along: (N, 2) unit vector of the line's transverse direction; (1, 0) at normal incidence, by convention.
+    """
+
+    energy: Array
+    point: Array
+    along: Array
+
+    @property
+    def across(self) -> Array:
+        """(N, 2) unit vector perpendicular to `along`, turned by +90 degrees."""
+        xp = array_namespace(self.along)
+        return xp.stack([-self.along[:, 1], self.along[:, 0]], axis=1)
+
+
+def shower_axis(conditions: Array, detector: Detector) -> ShowerAxis:
+    """Axis of each shower from its conditions.
+
+    point = (x, y) + depth (tan angle_xz, tan angle_yz); along = (tan angle_xz, tan angle_yz) / norm.
+
+    Args:
+        conditions: (N, C) matrix in the order of `detector.conditions` (MeV, mm, rad), numpy or torch.
+        detector: gives the order of the columns and the reference depth, mm.
+
+    Raises:
+        RequestError: the detector's conditions lack the energy, the position or an angle.
+    """
+    xp = array_namespace(conditions)
+    names = [condition.name for condition in detector.conditions]
+    missing = [name for name in AXIS_CONDITIONS if name not in names]
+    if missing:
+        raise RequestError(
+            f"detector {detector.name!r} has no condition {', '.join(missing)}; its conditions are {', '.join(names)}, "
+            f"and the shower axis needs {', '.join(AXIS_CONDITIONS)}"
+        )
+    if len(conditions.shape) != 2 or conditions.shape[1] != len(names):
+        raise RequestError(f"conditions have shape {tuple(conditions.shape)}; expected (N, {len(names)}): {names}")
+    energy, x, y, angle_xz, angle_yz = (conditions[:, names.index(name)] for name in AXIS_CONDITIONS)
+    slope = xp.stack([xp.tan(angle_xz), xp.tan(angle_yz)], axis=1)
+    square = xp.sum(slope * slope, axis=1)
+    tilted = square > 1e-12
+    # The square root never sees zero, so that its gradient stays finite at normal incidence.
+    norm = xp.sqrt(xp.where(tilted, square, xp.ones_like(square)))
+    ones, zeros = xp.ones_like(norm), xp.zeros_like(norm)
+    along = xp.stack(
+        [xp.where(tilted, slope[:, 0] / norm, ones), xp.where(tilted, slope[:, 1] / norm, zeros)],
+        axis=1,
+    )
+    point = xp.stack([x, y], axis=1) + detector.reference_depth * slope
+    return ShowerAxis(energy=energy, point=point, along=along)

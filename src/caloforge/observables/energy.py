@@ -1,0 +1,81 @@
+"""Observables of how much energy there is and how it is shared: response, squares, sparsity, hottest cells."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from array_api_compat import array_namespace, device
+
+from caloforge.observables.axis import Array, ShowerAxis
+
+if TYPE_CHECKING:
+    from caloforge.detector import Detector
+
+
+def visible_energy(energies: Array) -> Array:
+    """(N,) sum over the cells of (N, n_cells) energies, MeV."""
+    return array_namespace(energies).sum(energies, axis=1)
+
+
+def response(energies: Array, axis: ShowerAxis, detector: Detector) -> Array:
+    """(N,) E_vis / E: energy in all cells over the incident energy."""
+    return visible_energy(energies) / axis.energy
+
+
+def square_fraction(energies: Array, axis: ShowerAxis, detector: Detector, *, side: int) -> Array:
+    """(N,) energy in the square of `side` x `side` cells centred on the hottest cell, over the incident energy.
+
+    Where the square reaches over the edge of the detector, the cells that exist count. An empty shower gives 0.
+    """
+    xp = array_namespace(energies)
+    n_x, n_y = detector.cells.shape
+    hottest = xp.argmax(energies, axis=1)
+    half = side // 2
+    where = device(energies)
+    near_x = _near(xp.arange(n_x, device=where), hottest // n_y, half)
+    near_y = _near(xp.arange(n_y, device=where), hottest % n_y, half)
+    image = xp.reshape(energies, (-1, n_x, n_y))
+    # (N, 1, n_x) @ (N, n_x, n_y) @ (N, n_y, 1): rows of the square, then its columns, without an (N, n_cells) mask.
+    rows = xp.astype(near_x, energies.dtype)[:, None, :]
+    columns = xp.astype(near_y, energies.dtype)[:, :, None]
+    return xp.matmul(xp.matmul(rows, image), columns)[:, 0, 0] / axis.energy
+
+
+def _near(index: Array, centre: Array, half: int) -> Array:
+    return abs(index[None, :] - centre[:, None]) <= half
+
+
+def sparsity(energies: Array, axis: ShowerAxis, detector: Detector, *, threshold: float) -> Array:
+    """(N,) share of the cells above `threshold` MeV. A step function: its gradient is zero or absent."""
+    xp = array_namespace(energies)
+    return xp.mean(xp.astype(energies > threshold, energies.dtype), axis=1)
+
+
+def soft_sparsity(energies: Array, *, threshold: float, softness: float = 0.25, floor: float = 1e-4) -> Array:
+    """(N,) differentiable stand-in for `sparsity`, for use in a loss.
+
+    Mean over the cells of sigmoid(log((e + floor) / (threshold + floor)) / softness); it tends to `sparsity` as
+    `softness` goes to 0.
+
+    Args:
+        energies: (N, n_cells), MeV, not negative.
+        threshold: MeV.
+        softness: width of the step in log energy.
+        floor: MeV, keeps the logarithm finite for empty cells.
+    """
+    xp = array_namespace(energies)
+    argument = xp.log((energies + floor) / (threshold + floor)) / softness
+    return xp.mean(0.5 * (xp.tanh(0.5 * argument) + 1.0), axis=1)  # a sigmoid that cannot overflow
+
+
+def hottest_ratio(energies: Array, axis: ShowerAxis, detector: Detector) -> Array:
+    """(N,) (E1 - E2) / (E1 + E2) of the two hottest cells; 0 for an empty shower (CaloGAN, arXiv:1705.02355)."""
+    xp = array_namespace(energies)
+    first = xp.max(energies, axis=1)
+    cells = xp.arange(energies.shape[1], device=device(energies))
+    is_first = cells[None, :] == xp.argmax(energies, axis=1)[:, None]
+    second = xp.max(xp.where(is_first, xp.zeros_like(energies), energies), axis=1)
+    total = first + second
+    filled = total > 0
+    ratio = (first - second) / xp.where(filled, total, xp.ones_like(total))
+    return xp.where(filled, ratio, xp.zeros_like(ratio))

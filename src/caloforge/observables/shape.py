@@ -1,0 +1,85 @@
+"""Observables of the transverse shape: barycentre, width and asymmetry along and across the shower direction."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+from array_api_compat import array_namespace, device
+
+from caloforge.observables.axis import Array, ShowerAxis
+
+if TYPE_CHECKING:
+    from caloforge.detector import Detector
+
+Direction = Literal["along", "across"]
+
+
+def barycentre(energies: Array, axis: ShowerAxis, detector: Detector, *, direction: Direction) -> Array:
+    """(N,) sum w d / sum w, mm: w the cell energy, d the distance of its centre from the axis at the reference depth.
+
+    0 for an empty shower.
+    """
+    unit = _unit(axis, direction)
+    mean, _, filled = _moments(energies, unit, detector)
+    xp = array_namespace(energies)
+    offset = xp.sum(axis.point * unit, axis=1)
+    return xp.where(filled, mean - offset, xp.zeros_like(mean))
+
+
+def width(energies: Array, axis: ShowerAxis, detector: Detector, *, direction: Direction) -> Array:
+    """(N,) sqrt(sum w d^2 / sum w - (sum w d / sum w)^2), mm, d measured in `direction`.
+
+    0 for an empty shower and for one that lies in a single line of cells; the gradient is 0 there, never NaN.
+    """
+    mean, mean_square, filled = _moments(energies, _unit(axis, direction), detector)
+    xp = array_namespace(energies)
+    variance = mean_square - mean * mean
+    # Rounding leaves about 1e-6 of the cell size squared where the true variance is 0.
+    real = filled & (variance > 1e-6 * min(detector.cells.size) ** 2)
+    root = xp.sqrt(xp.where(real, variance, xp.ones_like(variance)))
+    return xp.where(real, root, xp.zeros_like(root))
+
+
+def asymmetry(energies: Array, axis: ShowerAxis, detector: Detector, *, direction: Direction) -> Array:
+    """(N,) (E_forward - E_backward) / E_vis; 0 for an empty shower.
+
+    A cell is forward when its centre lies on the positive side, in `direction`, of the point where the shower axis
+    crosses the reference depth.
+    """
+    xp = array_namespace(energies)
+    unit = _unit(axis, direction)
+    centres = _constant(detector.cell_centres, energies)
+    offset = xp.sum(axis.point * unit, axis=1)
+    side = xp.sign(xp.astype(xp.matmul(unit, xp.astype(centres, unit.dtype).T) - offset[:, None], energies.dtype))
+    total = xp.sum(energies, axis=1)
+    filled = total > 0
+    ratio = xp.sum(energies * side, axis=1) / xp.where(filled, total, xp.ones_like(total))
+    return xp.where(filled, ratio, xp.zeros_like(ratio))
+
+
+def _unit(axis: ShowerAxis, direction: Direction) -> Array:
+    """(N, 2) unit vector of `direction`."""
+    return axis.along if direction == "along" else axis.across
+
+
+def _moments(energies: Array, unit: Array, detector: Detector) -> tuple[Array, Array, Array]:
+    """Mean and mean square of the cells' position in the direction `unit` (mm, mm^2), and which showers have energy.
+
+    (u.r)^2 = ux^2 x^2 + 2 ux uy xy + uy^2 y^2, so one product with five fixed columns serves every direction.
+    """
+    xp = array_namespace(energies)
+    x, y = np.asarray(detector.cell_centres, dtype=np.float64).T
+    columns = _constant(np.stack([x, y, x * x, x * y, y * y], axis=1), energies)
+    total = xp.sum(energies, axis=1)
+    filled = total > 0
+    sums = xp.matmul(energies, columns) / xp.where(filled, total, xp.ones_like(total))[:, None]
+    ux, uy = unit[:, 0], unit[:, 1]
+    mean = ux * sums[:, 0] + uy * sums[:, 1]
+    mean_square = ux * ux * sums[:, 2] + 2 * ux * uy * sums[:, 3] + uy * uy * sums[:, 4]
+    return mean, mean_square, filled
+
+
+def _constant(values: np.ndarray, like: Array) -> Array:
+    """A float64 numpy constant as an array of the kind, type and device of `like`."""
+    return array_namespace(like).asarray(values, dtype=like.dtype, device=device(like))
