@@ -1,0 +1,149 @@
+"""The detector as everyone sees it: one frozen object with the geometry, the conditions and what can be observed."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from caloforge.errors import unknown_name
+
+Density = Literal["uniform", "1/E"]
+
+
+@dataclass(frozen=True)
+class Slab:
+    """A plate of one material across the whole face; ``thickness`` in mm; ``active`` where its energy is read out."""
+
+    material: str
+    thickness: float
+    active: bool
+
+
+@dataclass(frozen=True)
+class Layer:
+    """Slabs from the face inwards, one of them active; ``front`` is the depth in mm at which the first begins."""
+
+    slabs: tuple[Slab, ...]
+    front: float
+
+    @property
+    def thickness(self) -> float:
+        """Thickness of all slabs together, in mm."""
+        return sum(slab.thickness for slab in self.slabs)
+
+    @property
+    def active_centre(self) -> float:
+        """Depth of the middle of the active slab, in mm from the face."""
+        depth = self.front
+        for slab in self.slabs:
+            if slab.active:
+                return depth + slab.thickness / 2
+            depth += slab.thickness
+        raise AssertionError("a validated layer has an active slab")
+
+
+@dataclass(frozen=True)
+class CellGrid:
+    """A rectangular grid of cells centred on the axis; the index of a cell is ``shape[1] * ix + iy``."""
+
+    shape: tuple[int, int]
+    size: tuple[float, float]
+
+    def __len__(self) -> int:
+        return self.shape[0] * self.shape[1]
+
+    @property
+    def extent(self) -> tuple[float, float]:
+        """Full width in x and y, in mm."""
+        return self.shape[0] * self.size[0], self.shape[1] * self.size[1]
+
+
+@dataclass(frozen=True)
+class ConditionSpec:
+    """One condition of a shower: its unit (MeV, mm or rad), the range it is drawn from and the density in it."""
+
+    name: str
+    unit: str
+    low: float
+    high: float
+    density: Density
+
+
+@dataclass(frozen=True)
+class Detector:
+    """What is simulated. Built from TOML by :func:`caloforge.load_detector`; never changed afterwards.
+
+    ``conditions`` gives the order of the columns of every conditions matrix; ``toml`` is the exact text the detector
+    was read from, which files and bundles carry along. Lengths in mm, energies in MeV, angles in rad.
+    """
+
+    name: str
+    title: str
+    source: str
+    particles: tuple[int, ...]
+    symmetries: tuple[str, ...]
+    reference_depth: float
+    layers: tuple[Layer, ...]
+    cells: CellGrid
+    conditions: tuple[ConditionSpec, ...]
+    sparsity_thresholds: tuple[float, ...]
+    squares: tuple[int, ...]
+    toml: str
+
+    @property
+    def n_cells(self) -> int:
+        """Number of cells of a shower."""
+        return len(self.cells)
+
+    @property
+    def n_layers(self) -> int:
+        """Number of layers, each with one active slab."""
+        return len(self.layers)
+
+    @property
+    def depth(self) -> float:
+        """Depth from the face to the back, in mm."""
+        return sum(layer.thickness for layer in self.layers)
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of the TOML text, in hexadecimal."""
+        return hashlib.sha256(self.toml.encode()).hexdigest()
+
+    @cached_property
+    def cell_centres(self) -> NDArray[np.float64]:
+        """Centres of the cells in x and y, shape (n_cells, 2), mm; read-only."""
+        axes = [(np.arange(n) - (n - 1) / 2) * size for n, size in zip(self.cells.shape, self.cells.size, strict=True)]
+        centres = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 2)
+        centres.setflags(write=False)
+        return centres
+
+    @property
+    def condition_names(self) -> tuple[str, ...]:
+        """Names of the conditions, in the order of the columns."""
+        return tuple(spec.name for spec in self.conditions)
+
+    @property
+    def low(self) -> NDArray[np.float64]:
+        """Lower ends of the conditions' ranges, shape (C,)."""
+        return np.array([spec.low for spec in self.conditions])
+
+    @property
+    def high(self) -> NDArray[np.float64]:
+        """Upper ends of the conditions' ranges, shape (C,)."""
+        return np.array([spec.high for spec in self.conditions])
+
+    def column(self, name: str) -> int:
+        """Index of a condition's column.
+
+        Raises:
+            RequestError: the detector has no such condition.
+        """
+        if name not in self.condition_names:
+            raise unknown_name(f"condition of {self.name}", name, self.condition_names)
+        return self.condition_names.index(name)

@@ -1,0 +1,245 @@
+"""The conditions of showers: a matrix with one column a condition, in the detector's order, and the particle codes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from caloforge.detector.base import Detector
+from caloforge.detector.mirror import check_symmetry
+from caloforge.errors import DomainError, RequestError
+from caloforge.random import uniforms
+from caloforge.units import describe
+
+_Array = NDArray[np.float64]
+
+# How each condition follows from a file's energy (N,), momentum (N,3) and position (N,2). The direction of a particle
+# is proportional to (tan angle_xz, tan angle_yz, 1), and every particle is taken as ultra-relativistic, |p| = E.
+_FROM_FILE: dict[str, Callable[[_Array, _Array, _Array], _Array]] = {
+    "energy": lambda energy, momentum, position: energy,
+    "x": lambda energy, momentum, position: position[:, 0],
+    "y": lambda energy, momentum, position: position[:, 1],
+    "angle_xz": lambda energy, momentum, position: np.arctan2(momentum[:, 0], momentum[:, 2]),
+    "angle_yz": lambda energy, momentum, position: np.arctan2(momentum[:, 1], momentum[:, 2]),
+}
+_DEFAULT = {"x": 0.0, "y": 0.0, "angle_xz": 0.0, "angle_yz": 0.0}
+
+STREAM = "conditions"
+
+
+@dataclass(frozen=True)
+class FileForm:
+    """Conditions as files hold them: energies (N,1) and momentum (N,3) in MeV, position (N,2) in mm, pdg (N,)."""
+
+    incident_energies: NDArray[np.float32]
+    momentum: NDArray[np.float32]
+    position: NDArray[np.float32]
+    pdg: NDArray[np.int32]
+
+
+@dataclass(frozen=True, eq=False)
+class Conditions:
+    """Conditions of N showers.
+
+    Attributes:
+        matrix: float64 (N, C), columns in the order of ``detector.conditions``; MeV, mm, rad.
+        pdg: int32 (N,), PDG codes.
+
+    Raises:
+        RequestError: on construction, for wrong shapes, values that are not finite, or an energy that is not positive.
+    """
+
+    detector: Detector
+    matrix: NDArray[np.float64]
+    pdg: NDArray[np.int32]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "matrix", np.asarray(self.matrix, dtype=np.float64))
+        object.__setattr__(self, "pdg", np.asarray(self.pdg, dtype=np.int32))
+        names = self.detector.condition_names
+        if self.matrix.ndim != 2 or self.matrix.shape[1] != len(names):
+            raise RequestError(
+                f"conditions of {self.detector.name} have shape (N, {len(names)}) with columns {', '.join(names)}; "
+                f"got {self.matrix.shape}"
+            )
+        if self.pdg.shape != (len(self.matrix),):
+            raise RequestError(f"pdg must have shape ({len(self.matrix)},), one code a shower; got {self.pdg.shape}")
+        bad = ~np.isfinite(self.matrix)
+        if bad.any():
+            row, column = np.argwhere(bad)[0]
+            raise RequestError(f"condition {names[column]!r} of event {row} is {self.matrix[row, column]}, not finite")
+        if "energy" in names and len(self) and self.column("energy").min() <= 0:
+            row = int(self.column("energy").argmin())
+            raise RequestError(f"the energy of event {row} is {self.column('energy')[row]:g} MeV; it must be positive")
+
+    def __len__(self) -> int:
+        return len(self.matrix)
+
+    def __getitem__(self, index: slice | NDArray[np.integer] | NDArray[np.bool_]) -> Conditions:
+        return Conditions(self.detector, self.matrix[index], self.pdg[index])
+
+    def column(self, name: str) -> NDArray[np.float64]:
+        """One condition of all showers, shape (N,).
+
+        Raises:
+            RequestError: the detector has no such condition.
+        """
+        return self.matrix[:, self.detector.column(name)]
+
+    def mirrored(self, flip_x: NDArray[np.bool_], flip_y: NDArray[np.bool_]) -> Conditions:
+        """Conditions reflected in x and y where the flags (N,) say so: the position and the angle change their sign.
+
+        Raises:
+            RequestError: a flip is asked for that is no symmetry of the detector.
+        """
+        check_symmetry(self.detector, flip_x, flip_y)
+        matrix = self.matrix.copy()
+        for names, flip in ((("x", "angle_xz"), flip_x), (("y", "angle_yz"), flip_y)):
+            for name in set(names) & set(self.detector.condition_names):
+                matrix[flip, self.detector.column(name)] *= -1
+        return Conditions(self.detector, matrix, self.pdg)
+
+    def to_file_form(self) -> FileForm:
+        """The same conditions as energy, momentum and position, float32; what the detector lacks is 0."""
+        have = self.detector.condition_names
+        if "energy" not in have:
+            raise RequestError(f"{self.detector.name} has no condition 'energy', which the file format needs")
+        columns = {
+            name: self.column(name) if name in have else np.full(len(self), _DEFAULT[name]) for name in _FROM_FILE
+        }
+        direction = np.stack([np.tan(columns["angle_xz"]), np.tan(columns["angle_yz"]), np.ones(len(self))], axis=1)
+        direction /= np.linalg.norm(direction, axis=1, keepdims=True)
+        energy = columns["energy"][:, None]
+        return FileForm(
+            incident_energies=energy.astype(np.float32),
+            momentum=(energy * direction).astype(np.float32),
+            position=np.stack([columns["x"], columns["y"]], axis=1).astype(np.float32),
+            pdg=self.pdg,
+        )
+
+
+def from_file_form(
+    detector: Detector, incident_energies: ArrayLike, momentum: ArrayLike, position: ArrayLike, pdg: ArrayLike
+) -> Conditions:
+    """Conditions from energies (N,1) or (N,), momentum (N,3), both MeV, position (N,2) mm and PDG codes (N,).
+
+    Raises:
+        RequestError: shapes that do not fit together, or values that no shower can have.
+    """
+    energy = np.asarray(incident_energies, dtype=np.float64)
+    energy = energy[:, 0] if energy.ndim == 2 and energy.shape[1] == 1 else energy
+    arrays = {"momentum": np.asarray(momentum, dtype=np.float64), "position": np.asarray(position, dtype=np.float64)}
+    if energy.ndim != 1:
+        raise RequestError(f"incident energies must have shape (N, 1); got {energy.shape}")
+    for name, width in (("momentum", 3), ("position", 2)):
+        if arrays[name].shape != (len(energy), width):
+            raise RequestError(f"{name} must have shape ({len(energy)}, {width}); got {arrays[name].shape}")
+    columns = []
+    for name in detector.condition_names:
+        if name not in _FROM_FILE:
+            raise RequestError(
+                f"condition {name!r} of {detector.name} cannot be derived from energy, momentum and position"
+            )
+        columns.append(_FROM_FILE[name](energy, arrays["momentum"], arrays["position"]))
+    return Conditions(detector, np.stack(columns, axis=1), np.asarray(pdg))
+
+
+def concatenate_conditions(parts: Sequence[Conditions]) -> Conditions:
+    """One after the other; at least one part, all of the same detector.
+
+    Raises:
+        RequestError: no parts, or detectors that differ.
+    """
+    if not parts or any(part.detector != parts[0].detector for part in parts):
+        raise RequestError("only conditions of one and the same detector can be joined, and at least one part")
+    return Conditions(
+        parts[0].detector, np.concatenate([part.matrix for part in parts]), np.concatenate([part.pdg for part in parts])
+    )
+
+
+def draw_conditions(
+    detector: Detector,
+    seed: int,
+    start: int,
+    count: int,
+    pdg: int | None = None,
+    energy: float | tuple[float, float] | None = None,
+) -> Conditions:
+    """Draw conditions of the events ``start`` to ``start + count`` from the detector's densities.
+
+    Args:
+        pdg: PDG code of the particle; the detector's first by default.
+        energy: a fixed energy, or another range with the same density; MeV.
+
+    Each column is the inverse of its distribution function at one uniform of the stream "conditions", so a row depends
+    on the seed and its event number only.
+
+    Raises:
+        RequestError: a particle the detector does not take, or an energy that is not positive.
+
+    >>> from caloforge.detector import load_detector
+    >>> draw_conditions(load_detector("lhcb-ecal"), seed=1, start=0, count=3, energy=5000.0).column("energy")
+    array([5000., 5000., 5000.])
+    """
+    code = detector.particles[0] if pdg is None else int(pdg)
+    if code not in detector.particles:
+        valid = ", ".join(str(particle) for particle in detector.particles)
+        raise RequestError(f"{detector.name} does not take the particle with PDG code {code}; it takes: {valid}")
+    numbers = uniforms(seed, STREAM, start, count, len(detector.conditions))
+    matrix = np.empty_like(numbers)
+    for column, spec in enumerate(detector.conditions):
+        low, high = spec.low, spec.high
+        if spec.name == "energy" and energy is not None:
+            low, high = (energy, energy) if isinstance(energy, int | float) else energy
+            if not 0 < low <= high < np.inf:
+                raise RequestError(f"the energy must be positive, and a range ascending; got {low:g} to {high:g} MeV")
+        if low == high:
+            matrix[:, column] = low
+        elif spec.density == "1/E":
+            matrix[:, column] = low * (high / low) ** numbers[:, column]
+        else:
+            matrix[:, column] = low + (high - low) * numbers[:, column]
+    return Conditions(detector, matrix, np.full(count, code, dtype=np.int32))
+
+
+def check_domain(
+    conditions: Conditions,
+    low: NDArray[np.float64],
+    high: NDArray[np.float64],
+    particles: Sequence[int] | None = None,
+    *,
+    allow_extrapolation: bool = False,
+) -> NDArray[np.bool_]:
+    """Compare conditions with the ranges ``low`` to ``high``, each of shape (C,), and the particle codes, if given.
+
+    A millionth of a range is forgiven, the rounding of files in float32.
+
+    Returns:
+        bool (N,), True where a shower lies outside; all False unless ``allow_extrapolation``.
+
+    Raises:
+        DomainError: some condition lies outside and ``allow_extrapolation`` is False; names the condition, its worst
+            value and the range. A particle that is not among ``particles`` is refused in any case.
+    """
+    if particles is not None and not np.isin(conditions.pdg, particles).all():
+        unknown = sorted(set(conditions.pdg.tolist()) - set(particles))
+        raise DomainError(f"PDG code {unknown[0]} is not among the particles of the domain: {sorted(particles)}")
+    slack = 1e-6 * (high - low)
+    excess = np.maximum(low - slack - conditions.matrix, conditions.matrix - high - slack)
+    outside = excess > 0
+    if outside.any() and not allow_extrapolation:
+        column = int(outside.any(axis=0).argmax())
+        spec = conditions.detector.conditions[column]
+        row = int(excess[:, column].argmax())
+        value, first, last = (
+            describe(float(v), spec.unit) for v in (conditions.matrix[row, column], low[column], high[column])
+        )
+        raise DomainError(
+            f"{spec.name} {value} of event {row} lies outside the domain {first} to {last} "
+            f"({int(outside.any(axis=1).sum())} of {len(conditions)} events are outside); ask inside it, or pass "
+            f"--allow-extrapolation (allow_extrapolation=True) to get showers flagged as extrapolated"
+        )
+    return np.asarray(outside.any(axis=1))

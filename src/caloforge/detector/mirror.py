@@ -1,0 +1,35 @@
+"""The mirror symmetries of a detector, applied to energies in cells."""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from caloforge.detector.base import Detector
+from caloforge.errors import RequestError
+
+_Real = TypeVar("_Real", np.float32, np.float64)
+
+
+def check_symmetry(detector: Detector, flip_x: NDArray[np.bool_], flip_y: NDArray[np.bool_]) -> None:
+    """Raise RequestError when a flip is asked for that is no symmetry of the detector."""
+    for name, flip in (("mirror_x", flip_x), ("mirror_y", flip_y)):
+        if name not in detector.symmetries and np.any(flip):
+            raise RequestError(f"{name} is no symmetry of {detector.name}; it has: {detector.symmetries or 'none'}")
+
+
+def mirror_cells(
+    energies: NDArray[_Real], detector: Detector, flip_x: NDArray[np.bool_], flip_y: NDArray[np.bool_]
+) -> NDArray[_Real]:
+    """Energies (N, n_cells) with the cells of each shower reflected where its flags (N,) say so; a new array.
+
+    Raises:
+        RequestError: a flip is asked for that is no symmetry of the detector.
+    """
+    check_symmetry(detector, flip_x, flip_y)
+    images = energies.reshape(-1, *detector.cells.shape).copy()
+    images[flip_x] = images[flip_x][:, ::-1, :]
+    images[flip_y] = images[flip_y][:, :, ::-1]
+    return images.reshape(energies.shape)

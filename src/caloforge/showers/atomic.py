@@ -1,0 +1,48 @@
+"""Output files that appear under their name only when they are whole."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from caloforge.errors import RequestError
+
+
+def check_output(path: str | Path, *, overwrite: bool) -> Path:
+    """The path as given, once it is certain that a file may be written there; call it before any work.
+
+    Raises:
+        RequestError: the file exists and ``overwrite`` is False, or its folder does not exist.
+    """
+    path = Path(path)
+    if path.is_dir():
+        raise RequestError(f"the output {path} is a folder; give the name of a file")
+    if path.exists() and not overwrite:
+        raise RequestError(f"the output {path} exists; choose another name or pass --overwrite (overwrite=True)")
+    if not path.parent.is_dir():
+        raise RequestError(f"the folder {path.parent} of the output does not exist; create it first")
+    return path
+
+
+def partial_name(path: Path) -> Path:
+    """The temporary name beside ``path``, one for each process."""
+    return path.with_name(f".{path.name}.partial-{os.getpid()}")
+
+
+@contextmanager
+def atomic_output(path: str | Path, *, overwrite: bool) -> Iterator[Path]:
+    """Hand out a temporary name in the folder of ``path``; rename it when the block ends well, else remove it.
+
+    Raises:
+        RequestError: as :func:`check_output`, before the block, and again should the output have appeared meanwhile.
+    """
+    path = check_output(path, overwrite=overwrite)
+    partial = partial_name(path)
+    try:
+        yield partial
+        check_output(path, overwrite=overwrite)
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)

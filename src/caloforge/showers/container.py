@@ -1,0 +1,104 @@
+"""The validated container of showers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from caloforge.detector import Conditions, Detector, concatenate_conditions
+from caloforge.errors import RequestError
+
+
+def _checked(name: str, values: Any, rows: int, columns: int) -> NDArray[np.float32]:
+    array: NDArray[np.float32] = np.asarray(values, dtype=np.float32)
+    if array.shape != (rows, columns):
+        raise RequestError(f"{name} must have shape ({rows}, {columns}); got {array.shape}")
+    # A minimum that is not >= 0 is negative or NaN: one pass over the data where all is well.
+    if array.size and not (array.min() >= 0 and array.max() < np.inf):
+        row, column = np.argwhere(~((array >= 0) & (array < np.inf)))[0]
+        raise RequestError(
+            f"{name}[{row}, {column}] is {array[row, column]:g} MeV; energies must be finite and not negative"
+        )
+    return array
+
+
+@dataclass(frozen=True, eq=False)
+class Showers:
+    """N showers of one detector.
+
+    Attributes:
+        conditions: their conditions.
+        energies: float32 (N, n_cells), MeV in the active material of each cell.
+        layer_energies: float32 (N, n_layers) or None, MeV in the active slab of each layer.
+        absorber_energies: float32 (N, n_layers) or None, MeV in the other slabs of each layer.
+        extrapolated: bool (N,) or None, True where the conditions lie outside the domain of the model used.
+
+    Raises:
+        RequestError: on construction, for wrong shapes or energies that are negative or not finite; names the first.
+    """
+
+    detector: Detector
+    conditions: Conditions
+    energies: NDArray[np.float32]
+    layer_energies: NDArray[np.float32] | None = None
+    absorber_energies: NDArray[np.float32] | None = None
+    extrapolated: NDArray[np.bool_] | None = None
+
+    def __post_init__(self) -> None:
+        rows = len(self.conditions)
+        if self.conditions.detector != self.detector:
+            raise RequestError(
+                f"the conditions are of the detector {self.conditions.detector.name}, the showers of {self.detector.name}"
+            )
+        object.__setattr__(self, "energies", _checked("showers", self.energies, rows, self.detector.n_cells))
+        for name in ("layer_energies", "absorber_energies"):
+            if getattr(self, name) is not None:
+                object.__setattr__(self, name, _checked(name, getattr(self, name), rows, self.detector.n_layers))
+        if self.extrapolated is not None:
+            flags = np.asarray(self.extrapolated, dtype=np.bool_)
+            if flags.shape != (rows,):
+                raise RequestError(f"extrapolated must have shape ({rows},); got {flags.shape}")
+            object.__setattr__(self, "extrapolated", flags)
+
+    def __len__(self) -> int:
+        return len(self.conditions)
+
+    def __getitem__(self, index: slice | NDArray[np.integer] | NDArray[np.bool_]) -> Showers:
+        return Showers(
+            self.detector,
+            self.conditions[index],
+            self.energies[index],
+            None if self.layer_energies is None else self.layer_energies[index],
+            None if self.absorber_energies is None else self.absorber_energies[index],
+            None if self.extrapolated is None else self.extrapolated[index],
+        )
+
+
+def concatenate(parts: Sequence[Showers]) -> Showers:
+    """One after the other; an optional array is kept where every part has it.
+
+    Flags of extrapolation are never lost: a part without flags counts as inside the domain.
+
+    Raises:
+        RequestError: no parts, or detectors that differ.
+    """
+    conditions = concatenate_conditions([part.conditions for part in parts])
+    flags = None
+    if any(part.extrapolated is not None for part in parts):
+        flags = np.concatenate(
+            [np.zeros(len(part), dtype=np.bool_) if part.extrapolated is None else part.extrapolated for part in parts]
+        )
+    layers = [part.layer_energies for part in parts if part.layer_energies is not None]
+    absorbers = [part.absorber_energies for part in parts if part.absorber_energies is not None]
+    return Showers(
+        parts[0].detector,
+        conditions,
+        np.concatenate([part.energies for part in parts]),
+        np.concatenate(layers) if len(layers) == len(parts) else None,
+        np.concatenate(absorbers) if len(absorbers) == len(parts) else None,
+        flags,
+    )

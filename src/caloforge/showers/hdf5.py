@@ -1,0 +1,311 @@
+"""The HDF5 format of showers: written block by block under a temporary name, read in slices.
+
+At the root stand ``incident_energies`` (N,1) and ``showers`` (N,n_cells), float32 in MeV, as CaloChallenge has them.
+The group ``conditions`` holds ``pdg`` int32 (N,), ``momentum`` (N,3) in MeV, ``position`` (N,2) in mm and, where showers
+were made outside a model's domain, ``extrapolated`` (N,) bool. ``layer_energies`` and ``absorber_energies``
+(N,n_layers) are optional. The root attributes say what made it: ``format``, ``version``, ``detector``,
+``detector_toml``, ``source``, ``provenance`` (JSON).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Literal, Self, TypeVar, get_args
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from caloforge._version import __version__
+from caloforge.detector import Conditions, Detector, detector_from_toml, from_file_form, load_detector
+from caloforge.errors import FormatError, RequestError, WorkError
+from caloforge.showers.atomic import atomic_output
+from caloforge.showers.container import Showers
+
+FORMAT = "caloforge-showers"
+VERSION = 1
+_T = TypeVar("_T")
+Source = Literal["geant4", "model", "import"]
+_CHUNK_ROWS = 256
+_REQUIRED = ("incident_energies", "showers", "conditions/pdg", "conditions/momentum", "conditions/position")
+_OPTIONAL = ("layer_energies", "absorber_energies")
+_FLAGS = "conditions/extrapolated"
+
+
+class ShowerWriter:
+    """Write showers to a new file, block by block; a context manager.
+
+    Each block is flushed. The file has its name only after the ``with`` block ended without an error; before that it is
+    ``.NAME.partial-PID`` in the same folder, removed on an error.
+
+    Args:
+        source: what made the showers.
+        provenance: JSON-able facts about how; the version of CaloForge is added.
+
+    Raises:
+        RequestError: on entry, when the output exists and ``overwrite`` is False, or its folder does not exist.
+    """
+
+    def __init__(
+        self,
+        path: str | Path,
+        detector: Detector,
+        *,
+        source: Source,
+        provenance: Mapping[str, Any],
+        overwrite: bool = False,
+    ) -> None:
+        if source not in get_args(Source):
+            raise RequestError(f"source must be one of {', '.join(get_args(Source))}; got {source!r}")
+        self.path = Path(path)
+        self.detector = detector
+        self._attributes = {
+            "format": FORMAT,
+            "version": VERSION,
+            "detector": detector.name,
+            "detector_toml": detector.toml,
+            "source": source,
+            "provenance": json.dumps({"caloforge": __version__, **provenance}),
+        }
+        self._overwrite = overwrite
+        self._length = 0
+        self._file: h5py.File | None = None
+        self._stack = ExitStack()
+
+    def __enter__(self) -> Self:
+        with ExitStack() as stack:
+            partial = stack.enter_context(atomic_output(self.path, overwrite=self._overwrite))
+            self._file = stack.enter_context(h5py.File(partial, "w"))
+            self._file.attrs.update(self._attributes)
+            self._create("incident_energies", (1,), np.float32)
+            self._create("showers", (self.detector.n_cells,), np.float32)
+            self._create("conditions/pdg", (), np.int32)
+            self._create("conditions/momentum", (3,), np.float32)
+            self._create("conditions/position", (2,), np.float32)
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._file = None
+        self._stack.__exit__(kind, error, trace)
+
+    def __len__(self) -> int:
+        return self._length
+
+    def append(self, showers: Showers) -> None:
+        """Add a block and flush it.
+
+        Raises:
+            RequestError: another detector, or an optional array that some blocks have and others have not.
+            WorkError: the file cannot be written, for instance because the disk is full.
+        """
+        if self._file is None:
+            raise RequestError("append to a ShowerWriter inside its with block only")
+        if showers.detector != self.detector:
+            raise RequestError(f"the file holds showers of {self.detector.name}, the block those of another detector")
+        form = showers.conditions.to_file_form()
+        columns: dict[str, NDArray[Any]] = {
+            "incident_energies": form.incident_energies,
+            "showers": showers.energies,
+            "conditions/pdg": form.pdg,
+            "conditions/momentum": form.momentum,
+            "conditions/position": form.position,
+        }
+        for name in _OPTIONAL:
+            values = getattr(showers, name)
+            if self._length and (values is not None) != (name in self._file):
+                raise RequestError(f"either every block of a file has {name} or none")
+            if values is not None:
+                columns[name] = values
+        # Flags may begin with any block: earlier rows, and later blocks without flags, read as False.
+        if showers.extrapolated is not None or _FLAGS in self._file:
+            flags = showers.extrapolated
+            columns[_FLAGS] = np.zeros(len(showers), dtype=np.bool_) if flags is None else flags
+        try:
+            for name, values in columns.items():
+                dataset = self._file[name] if name in self._file else self._create(name, values.shape[1:], values.dtype)
+                dataset.resize(self._length + len(showers), axis=0)
+                dataset[self._length :] = values
+            self._file.flush()
+        except OSError as error:
+            raise WorkError(f"cannot write {self.path}: {error}") from error
+        self._length += len(showers)
+
+    def _create(self, name: str, shape: tuple[int, ...], dtype: Any) -> h5py.Dataset:
+        assert self._file is not None
+        # Showers are sparse: gzip without shuffle is both smaller and faster here than with it.
+        return self._file.create_dataset(
+            name,
+            shape=(self._length, *shape),
+            maxshape=(None, *shape),
+            chunks=(_CHUNK_ROWS, *shape) if shape else (4 * _CHUNK_ROWS,),
+            dtype=dtype,
+            compression="gzip",
+            compression_opts=1,
+            fletcher32=True,
+        )
+
+
+class ShowerFile:
+    """Read a file of showers; a context manager.
+
+    Attributes:
+        detector: the one in the file, or the shipped one of that name where the file carries none.
+        source: what made the showers: "geant4", "model" or "import".
+        provenance: how, as the writer noted it.
+
+    Raises:
+        FormatError: the file is missing, cut, of another format or version, or its arrays do not fit together. Reading
+            raises it too, for damaged blocks and for energies that are negative or not finite.
+    """
+
+    detector: Detector
+    source: str
+    provenance: dict[str, Any]
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        if not self.path.is_file():
+            raise FormatError(f"{self.path}: no such file")
+        try:
+            self._file = h5py.File(self.path, "r")
+        except OSError as error:
+            raise FormatError(f"{self.path}: {_reason_not_opened(self.path)}") from error
+        try:
+            self._read_header()
+        except BaseException:
+            self._file.close()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file; reading is over."""
+        self._file.close()
+
+    def __len__(self) -> int:
+        return self._length
+
+    def read(self, start: int = 0, stop: int | None = None) -> Showers:
+        """Showers ``start`` to ``stop`` (the end by default), with the rules of slices."""
+        rows = slice(*slice(start, stop).indices(len(self))[:2])
+        return self._guard(lambda: self._showers(rows))
+
+    def blocks(self, size: int = 10_000) -> Iterator[Showers]:
+        """All showers, in blocks of ``size``; memory holds one block at a time."""
+        for start in range(0, len(self), size):
+            yield self.read(start, start + size)
+
+    def conditions(self) -> Conditions:
+        """The conditions of all showers, without reading any energies of cells."""
+        return self._guard(lambda: self._conditions(slice(0, len(self))))
+
+    def _showers(self, rows: slice) -> Showers:
+        optional = {name: self._file[name][rows] for name in _OPTIONAL if name in self._file}
+        flags = self._file[_FLAGS][rows] if _FLAGS in self._file else None
+        return Showers(
+            self.detector, self._conditions(rows), self._file["showers"][rows], **optional, extrapolated=flags
+        )
+
+    def _conditions(self, rows: slice) -> Conditions:
+        group = self._file["conditions"]
+        return from_file_form(
+            self.detector,
+            self._file["incident_energies"][rows],
+            group["momentum"][rows],
+            group["position"][rows],
+            group["pdg"][rows],
+        )
+
+    def _guard(self, read: Callable[[], _T]) -> _T:
+        try:
+            return read()
+        except RequestError as error:
+            raise FormatError(f"{self.path}: {error}") from error
+        except OSError as error:
+            raise FormatError(f"{self.path}: a block is damaged or cut ({error})") from error
+
+    def _read_header(self) -> None:
+        attributes = self._guard(lambda: dict(self._file.attrs))
+        if attributes.get("format") != FORMAT:
+            raise FormatError(f"{self.path}: not a file of CaloForge showers: its attribute 'format' is not {FORMAT!r}")
+        version = int(attributes.get("version", 0))
+        if not 1 <= version <= VERSION:
+            raise FormatError(f"{self.path}: version {version} of the format; this CaloForge reads up to {VERSION}")
+        missing = [name for name in _REQUIRED if not isinstance(self._file.get(name), h5py.Dataset)]
+        if missing:
+            raise FormatError(f"{self.path}: lacks the array {missing[0]!r}")
+        self.source = str(attributes.get("source", "import"))
+        self.provenance = self._provenance(attributes.get("provenance", "{}"))
+        toml = attributes.get("detector_toml")
+        name = str(attributes.get("detector", ""))
+        self.detector = self._guard(lambda: detector_from_toml(str(toml)) if toml else load_detector(name))
+        self._length = int(self._file["showers"].shape[0]) if self._file["showers"].ndim else 0
+        self._check_shapes()
+
+    def _provenance(self, text: Any) -> dict[str, Any]:
+        try:
+            value = json.loads(text)
+        except (TypeError, ValueError) as error:
+            raise FormatError(f"{self.path}: the attribute 'provenance' is not JSON") from error
+        return value if isinstance(value, dict) else {"provenance": value}
+
+    def _check_shapes(self) -> None:
+        shapes: dict[str, tuple[int, ...]] = {
+            "showers": (self.detector.n_cells,),
+            "incident_energies": (1,),
+            "conditions/momentum": (3,),
+            "conditions/position": (2,),
+            "conditions/pdg": (),
+            "layer_energies": (self.detector.n_layers,),
+            "absorber_energies": (self.detector.n_layers,),
+            _FLAGS: (),
+        }
+        for name, shape in shapes.items():
+            if name in self._file and self._file[name].shape != (len(self), *shape):
+                raise FormatError(
+                    f"{self.path}: {name!r} has shape {self._file[name].shape}; {self.detector.name} with "
+                    f"{len(self)} showers needs {(len(self), *shape)}"
+                )
+
+
+def _reason_not_opened(path: Path) -> str:
+    with path.open("rb") as file:
+        head = file.read(8)
+    if head == b"\x89HDF\r\n\x1a\n":
+        return "the HDF5 file is cut or damaged; copy or make it again"
+    return "not an HDF5 file" if head else "the file is empty"
+
+
+def load(path: str | Path, start: int = 0, stop: int | None = None) -> Showers:
+    """Showers ``start`` to ``stop`` of a file, in memory; :class:`ShowerFile` reads in blocks.
+
+    Raises:
+        FormatError: as :class:`ShowerFile`.
+    """
+    with ShowerFile(path) as file:
+        return file.read(start, stop)
+
+
+def save(
+    path: str | Path, showers: Showers, *, source: Source, provenance: Mapping[str, Any], overwrite: bool = False
+) -> None:
+    """Write showers to a new file; :class:`ShowerWriter` writes in blocks.
+
+    Raises:
+        RequestError: the output exists and ``overwrite`` is False, or its folder does not exist.
+    """
+    with ShowerWriter(path, showers.detector, source=source, provenance=provenance, overwrite=overwrite) as writer:
+        writer.append(showers)
