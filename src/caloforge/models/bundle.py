@@ -19,8 +19,9 @@ from pathlib import Path
 from typing import Any
 
 from caloforge.detector import Detector, detector_from_toml
-from caloforge.errors import CaloForgeError, FormatError, RequestError, unknown_name
+from caloforge.errors import CaloForgeError, FormatError, RequestError, WorkError, unknown_name
 from caloforge.models.base import FAMILIES
+from caloforge.showers.atomic import atomic_output, check_output
 
 FORMAT = "caloforge-bundle"
 VERSION = 1
@@ -151,12 +152,11 @@ def write_bundle(
 
     Raises:
         RequestError: the file exists, the family or a part's name is not valid, or a value has no JSON form (NaN).
+        WorkError: the disk is full or cannot be written.
     """
-    path = Path(path)
+    path = check_output(path, overwrite=overwrite)
     if family not in FAMILIES:
         raise unknown_name("model family", family, FAMILIES)
-    if path.exists() and not overwrite:
-        raise RequestError(f"{path} exists; choose another name or pass overwrite=True (--overwrite)")
     content = {"detector.toml": detector.toml.encode(), **parts}
     for name in content:
         if name == MANIFEST or not _PART_NAME.fullmatch(name):
@@ -179,20 +179,16 @@ def write_bundle(
         text = json.dumps(manifest, sort_keys=True, indent=1, allow_nan=False)
     except (TypeError, ValueError) as error:
         raise RequestError(f"config, metrics and provenance must be plain JSON with finite numbers: {error}") from error
-    temporary = path.with_name(f".{path.name}.partial-{os.getpid()}")
     try:
-        with temporary.open("wb") as stream:
+        with atomic_output(path, overwrite=overwrite) as partial, partial.open("wb") as stream:
             with zipfile.ZipFile(stream, "w", zipfile.ZIP_STORED) as archive:
                 _add(archive, MANIFEST, text.encode())
                 for name in sorted(content):
                     _add(archive, name, content[name])
             stream.flush()
             os.fsync(stream.fileno())
-        temporary.replace(path)
     except OSError as error:
-        raise RequestError(f"{path} cannot be written: {error.strerror or error}") from error
-    finally:
-        temporary.unlink(missing_ok=True)
+        raise WorkError(f"{path} cannot be written: {error.strerror or error}") from error
     return path
 
 

@@ -1,0 +1,218 @@
+"""The nearest training shower: the baseline that every generative model has to beat, or at least reach.
+
+For the conditions asked for, the closest training event is looked up among all training events and their mirror images
+(x -> -x with angle_xz -> -angle_xz, the same in y, where the detector has these symmetries), mirrored, and scaled by
+E_asked / E_found. It takes no noise: the same conditions always give the same shower, and asked for its own training
+conditions the model returns its training showers. Compare it with data that it was not fitted on.
+
+Closeness is measured in mm at the detector's reference depth, where the shower is widest: positions as they are,
+angles as depth * tan(angle), energies as ln(E) / 0.05, so that 5 % of energy counts as much as 1 mm.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from itertools import product
+from pathlib import Path
+from typing import Any, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from caloforge._version import __version__
+from caloforge.detector import Conditions, Detector, mirror_cells
+from caloforge.errors import FormatError, RequestError
+from caloforge.models.base import Sampler
+from caloforge.models.bundle import Bundle, Domain, write_bundle
+from caloforge.showers import ShowerFile
+
+PART = "weights.safetensors"
+_ENERGY_STEP = 0.05
+_LARGEST = 65504.0  # of float16, MeV
+
+_IN_MM: dict[str, Callable[[NDArray[np.float64], float], NDArray[np.float64]]] = {
+    "MeV": lambda value, depth: np.log(value) / _ENERGY_STEP,
+    "mm": lambda value, depth: value,
+    "rad": lambda value, depth: depth * np.tan(value),
+}
+
+
+@final
+class NeighbourSampler(Sampler):
+    """Nearest training shower, mirrored and scaled in energy.
+
+    Args:
+        detector: the detector of the library.
+        library: the arrays that :func:`pack` makes: ``conditions`` (M, C), ``occupied`` (M, ceil(n_cells / 8)) and
+            ``energies`` (all cells with energy, one after the other).
+
+    Raises:
+        FormatError: the arrays do not fit together or the detector.
+    """
+
+    def __init__(self, detector: Detector, library: Mapping[str, NDArray[Any]]) -> None:
+        from scipy.spatial import cKDTree
+
+        super().__init__(detector, noise_width=0)
+        try:
+            self._conditions = np.asarray(library["conditions"], dtype=np.float64)
+            self._occupied = np.asarray(library["occupied"], dtype=np.uint8)
+            self._energies = np.asarray(library["energies"], dtype=np.float16)
+        except KeyError as error:
+            raise FormatError(f"the library of neighbours lacks the array {error}; get the bundle again") from None
+        counts = np.unpackbits(self._occupied, axis=1).sum(axis=1, dtype=np.int64)
+        self._ends = np.cumsum(counts)
+        rows = len(self._conditions)
+        if (
+            not rows
+            or self._conditions.shape != (rows, len(detector.conditions))
+            or self._occupied.shape != (rows, -(-detector.n_cells // 8))
+            or self._energies.shape != (int(self._ends[-1]),)
+        ):
+            raise FormatError("the arrays of the library of neighbours do not fit together; get the bundle again")
+        self._flips = _flips(detector)
+        images = [self._mirrored(self._conditions, flip) for flip in self._flips]
+        self._tree = cKDTree(np.concatenate([self._in_mm(image) for image in images]))
+
+    def __len__(self) -> int:
+        return len(self._conditions)
+
+    def sample(self, conditions: NDArray[np.float32], noise: NDArray[np.float32]) -> NDArray[np.float32]:
+        """See :meth:`Sampler.sample`; the noise has width 0."""
+        conditions, _ = self.checked(conditions, noise)
+        wanted = conditions.astype(np.float64)
+        _, found = self._tree.query(self._in_mm(wanted))
+        image, row = np.divmod(np.asarray(found, dtype=np.int64), len(self))
+        flips = np.array(self._flips, dtype=np.bool_)[image]
+        energies = mirror_cells(self._unpacked(row), self.detector, flips[:, 0], flips[:, 1])
+        if "energy" in self.detector.condition_names:
+            column = self.detector.column("energy")
+            energies *= (wanted[:, column] / self._conditions[row, column]).astype(np.float32)[:, None]
+        return energies
+
+    def distance(self, conditions: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Return how far the nearest training event is, (N,), in mm at the reference depth; 0 for a training event."""
+        distance, _ = self._tree.query(self._in_mm(np.asarray(conditions, dtype=np.float64)))
+        return np.asarray(distance, dtype=np.float64)
+
+    def _in_mm(self, conditions: NDArray[np.float64]) -> NDArray[np.float64]:
+        depth = self.detector.reference_depth
+        specs = self.detector.conditions
+        return np.stack([_IN_MM[spec.unit](conditions[:, i], depth) for i, spec in enumerate(specs)], axis=1)
+
+    def _mirrored(self, conditions: NDArray[np.float64], flip: tuple[bool, bool]) -> NDArray[np.float64]:
+        rows = len(conditions)
+        as_conditions = Conditions(self.detector, conditions, np.zeros(rows, dtype=np.int32))
+        return as_conditions.mirrored(np.full(rows, flip[0]), np.full(rows, flip[1])).matrix
+
+    def _unpacked(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+        mask = np.unpackbits(self._occupied[rows], axis=1, count=self.detector.n_cells).astype(np.bool_)
+        counts = mask.sum(axis=1)
+        starts = self._ends[rows] - counts
+        within = np.arange(int(counts.sum())) - np.repeat(np.cumsum(counts) - counts, counts)
+        energies = np.zeros(mask.shape, dtype=np.float32)
+        energies[mask] = self._energies[np.repeat(starts, counts) + within]
+        return energies
+
+
+def pack(
+    conditions: NDArray[np.float64], energies: NDArray[np.float32], threshold: float
+) -> dict[str, NDArray[np.float32] | NDArray[np.uint8] | NDArray[np.float16]]:
+    """Return the library of showers (M, n_cells) as small arrays.
+
+    One bit a cell says whether it holds more than ``threshold`` MeV; the energies of those cells follow as float16,
+    rounded by at most 2^-11 (0.05 %) of themselves.
+
+    Raises:
+        RequestError: the threshold is below 1e-4 MeV, where float16 gets coarse, or a cell holds more than 65,504 MeV.
+    """
+    if not threshold >= 1e-4:
+        raise RequestError(f"the threshold must be at least 1e-4 MeV, not {threshold}")
+    if energies.size and energies.max() > _LARGEST:
+        raise RequestError(f"a cell holds {energies.max():g} MeV; the library stores at most {_LARGEST:g} MeV a cell")
+    occupied = energies > threshold
+    return {
+        "conditions": conditions.astype(np.float32),
+        "occupied": np.packbits(occupied, axis=1),
+        "energies": energies[occupied].astype(np.float16),
+    }
+
+
+def fit_neighbour(
+    data: str | Path,
+    output: str | Path,
+    *,
+    start: int = 0,
+    stop: int | None = None,
+    threshold: float = 0.02,
+    metrics: Mapping[str, Any] | None = None,
+    overwrite: bool = False,
+) -> Path:
+    """Write a bundle of the family ``neighbour`` from the events ``start`` to ``stop`` of a file of showers.
+
+    Args:
+        data: a file of showers, usually of full simulation.
+        output: the bundle, ``*.caloforge``; about 0.4 kB a shower of ``lhcb-ecal``.
+        start, stop: the training events; by default all but the last tenth, which stays for validation.
+        threshold: MeV; cells with less are left out (2.5e-5 of the visible energy of ``lhcb-ecal`` at 0.02 MeV).
+        metrics: figures on validation data, stored with the model.
+
+    Raises:
+        FormatError: the file is no file of showers.
+        RequestError: no events in the range, or the output exists.
+    """
+    import safetensors.numpy
+
+    with ShowerFile(data) as file:
+        stop = len(file) - max(len(file) // 10, 1) if stop is None else min(stop, len(file))
+        if not 0 <= start < stop:
+            raise RequestError(f"{data} has {len(file)} showers; the range {start} to {stop} holds none to learn from")
+        detector = file.detector
+        blocks = [file.read(first, min(first + 5000, stop)) for first in range(start, stop, 5000)]
+        source = file.provenance
+    packed = [pack(block.conditions.matrix, block.energies, threshold) for block in blocks]
+    library = {name: np.concatenate([part[name] for part in packed]) for name in packed[0]}
+    particles = tuple(sorted({int(code) for block in blocks for code in np.unique(block.conditions.pdg)}))
+    whole = Domain.of(detector)
+    return write_bundle(
+        output,
+        family="neighbour",
+        detector=detector,
+        domain=Domain(names=whole.names, low=whole.low, high=whole.high, particles=particles),
+        noise_width=0,
+        config={"threshold_mev": threshold, "energy_step": _ENERGY_STEP},
+        metrics=dict(metrics or {}),
+        provenance={
+            "caloforge": __version__,
+            "data": Path(data).name,
+            "data_sha256": _digest(Path(data)),
+            "data_provenance": source,
+            "events": [start, stop],
+        },
+        parts={PART: safetensors.numpy.save(library)},
+        overwrite=overwrite,
+    )
+
+
+def load_neighbour(bundle: Bundle) -> NeighbourSampler:
+    """Return the sampler of a bundle of this family; a damaged library raises ``FormatError``."""
+    import safetensors
+    import safetensors.numpy
+
+    try:
+        library = safetensors.numpy.load(bundle.part(PART))
+    except (safetensors.SafetensorError, ValueError, KeyError) as error:
+        raise FormatError(f"{bundle.path}: the part {PART} is not a safetensors file: {error}") from error
+    return NeighbourSampler(bundle.detector, library)
+
+
+def _flips(detector: Detector) -> tuple[tuple[bool, bool], ...]:
+    in_x = (False, True) if "mirror_x" in detector.symmetries else (False,)
+    in_y = (False, True) if "mirror_y" in detector.symmetries else (False,)
+    return tuple(product(in_x, in_y))
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
