@@ -1,0 +1,124 @@
+"""What runs a model: a closed table from (family, engine) to a loader of samplers."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from caloforge.errors import FormatError, RequestError, require, unknown_name
+from caloforge.models.base import Sampler
+from caloforge.models.bundle import Bundle
+
+GRAPH = "sampler.onnx"
+ROWS = 64
+"""Showers that one call of onnxruntime makes: bounds its memory and keeps the working set in the cache."""
+
+
+@final
+class OnnxSampler(Sampler):
+    """Run ``sampler.onnx`` of a bundle on the CPU with onnxruntime.
+
+    Args:
+        bundle: has the part ``sampler.onnx``: inputs ``conditions`` (N, C) and ``noise`` (N, noise_width), output
+            ``showers`` (N, n_cells), all float32, MeV.
+        threads: threads inside one call.
+
+    Raises:
+        FormatError: the graph cannot be loaded or has other inputs or outputs.
+    """
+
+    def __init__(self, bundle: Bundle, threads: int) -> None:
+        import onnxruntime
+
+        super().__init__(bundle.detector, bundle.noise_width)
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.inter_op_num_threads = 1
+        options.log_severity_level = 3
+        try:
+            self._session = onnxruntime.InferenceSession(
+                bundle.part(GRAPH), sess_options=options, providers=["CPUExecutionProvider"]
+            )
+        except (RuntimeError, ValueError) as error:  # onnxruntime's own exceptions derive from RuntimeError
+            raise FormatError(f"{bundle.path}: onnxruntime cannot load the part {GRAPH}: {error}") from error
+        names = [[item.name for item in items] for items in (self._session.get_inputs(), self._session.get_outputs())]
+        if names != [["conditions", "noise"], ["showers"]]:
+            raise FormatError(
+                f"{bundle.path}: {GRAPH} maps {names[0]} to {names[1]}; expected conditions, noise -> showers"
+            )
+
+    def sample(self, conditions: NDArray[np.float32], noise: NDArray[np.float32]) -> NDArray[np.float32]:
+        """See :meth:`Sampler.sample`; at most ``ROWS`` showers go through the graph at a time."""
+        conditions, noise = self.checked(conditions, noise)
+        showers = np.empty((len(conditions), self.detector.n_cells), dtype=np.float32)
+        for start in range(0, len(conditions), ROWS):
+            rows = slice(start, start + ROWS)
+            feed = {"conditions": conditions[rows], "noise": noise[rows]}
+            showers[rows] = self._session.run(["showers"], feed)[0]
+        return showers
+
+
+def _onnxruntime(bundle: Bundle, threads: int) -> Sampler:
+    return OnnxSampler(bundle, threads)
+
+
+def _torch_wgan_gp(bundle: Bundle, threads: int) -> Sampler:
+    require("torch", "train").set_num_threads(threads)
+    from caloforge.models.wgan_gp import load_torch_sampler
+
+    sampler: Sampler = load_torch_sampler(bundle)
+    return sampler
+
+
+def _neighbour(bundle: Bundle, threads: int) -> Sampler:
+    from caloforge.models.neighbour import load_neighbour
+
+    return load_neighbour(bundle)
+
+
+ENGINES: dict[str, dict[str, Callable[[Bundle, int], Sampler]]] = {
+    "wgan-gp": {"onnxruntime": _onnxruntime, "torch": _torch_wgan_gp},
+    "neighbour": {"numpy": _neighbour},
+}
+"""The engines of each family; the first is the default."""
+
+
+def choose_engine(bundle: Bundle, engine: str = "auto") -> str:
+    """Return the name of the engine that a request means.
+
+    Raises:
+        RequestError: the family has no such engine; lists those it has.
+    """
+    engines = ENGINES[bundle.family]
+    if engine == "auto":
+        return next(iter(engines))
+    if engine not in engines:
+        raise unknown_name(f"engine of the model {bundle.family}", engine, ("auto", *engines))
+    return engine
+
+
+def load_sampler(bundle: Bundle, engine: str = "auto", threads: int | None = None) -> Sampler:
+    """Return a sampler of the model in the bundle.
+
+    Args:
+        engine: "auto", or a name of the family in ``ENGINES``.
+        threads: threads inside one call; all cores that this process may use by default.
+
+    Raises:
+        RequestError: no such engine for this family, or fewer than one thread.
+        MissingExtraError: the engine needs a package that is not installed.
+        FormatError: the bundle's content cannot be loaded.
+    """
+    threads = available_cores() if threads is None else threads
+    if threads < 1:
+        raise RequestError(f"threads must be at least 1, not {threads}")
+    return ENGINES[bundle.family][choose_engine(bundle, engine)](bundle, threads)
+
+
+def available_cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,0 +1,141 @@
+"""A request for showers, checked as a whole before any work: which model, which conditions, how many."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from caloforge.detector import Conditions, Detector, check_domain, draw_conditions, load_detector
+from caloforge.errors import DomainError, RequestError
+from caloforge.models.bundle import Bundle, resolve_bundle
+from caloforge.random import check_seed
+from caloforge.showers import ShowerFile
+
+BLOCK = 1000
+_MOST_BYTES = 64 * 2**20
+
+Energy = float | tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Block:
+    """A stretch of events: number of the first, their conditions, and which lie outside the domain (or None)."""
+
+    start: int
+    conditions: Conditions
+    outside: NDArray[np.bool_] | None
+
+
+@dataclass(frozen=True)
+class Request:
+    """What to generate; ``batch`` showers go to the model at a time, ``block`` to the file."""
+
+    bundle: Bundle
+    n: int
+    seed: int
+    batch: int
+    block: int
+    given: Conditions | None
+    particle: int
+    energy: Energy | None
+    allow_extrapolation: bool
+
+    def conditions(self, start: int, stop: int) -> Conditions:
+        """Return the conditions of the events ``start`` to ``stop``."""
+        if self.given is not None:
+            return self.given[start:stop]
+        return draw_conditions(self.bundle.detector, self.seed, start, stop - start, self.particle, self.energy)
+
+    def blocks(self) -> Iterator[Block]:
+        """Yield the events in order, checked against the model's domain.
+
+        Raises:
+            DomainError: conditions outside, without ``allow_extrapolation``.
+        """
+        domain = self.bundle.domain
+        low, high = np.array(domain.low), np.array(domain.high)
+        for start in range(0, self.n, self.block):
+            conditions = self.conditions(start, min(start + self.block, self.n))
+            outside = check_domain(
+                conditions, low, high, domain.particles, allow_extrapolation=self.allow_extrapolation
+            )
+            yield Block(start, conditions, outside if self.allow_extrapolation else None)
+
+
+def make_request(
+    detector: str | Path | Detector,
+    n: int | None,
+    *,
+    model: str | Path | None,
+    seed: int,
+    like: str | Path | None,
+    energy: Energy | None,
+    particle: int | None,
+    batch: int,
+    allow_extrapolation: bool,
+) -> Request:
+    """Check a request and return it; nothing is generated yet.
+
+    Raises:
+        RequestError: any of the values is wrong; ``FormatError`` for a file, ``DomainError`` for the domain.
+    """
+    described = load_detector(detector)
+    check_seed(seed)
+    bundle = resolve_bundle(model, described.name)
+    _check_same(described, bundle.detector, f"the model {bundle.path.name}")
+    if batch < 1:
+        raise RequestError(f"the batch must be at least 1, not {batch}")
+    if n is not None and n < 1:
+        raise RequestError(f"the number of showers must be at least 1, not {n}")
+    given: Conditions | None = None
+    if like is not None:
+        if energy is not None or particle is not None:
+            raise RequestError("--like takes energy and particle from its file; leave out --energy and --particle")
+        given = _conditions_of(Path(like), bundle.detector, n)
+        n = len(given)
+    if n is None:
+        raise RequestError("say how many showers (-n N), or take the conditions of a file (--like FILE)")
+    code = bundle.domain.particles[0] if particle is None else int(particle)
+    if code not in bundle.domain.particles:
+        raise DomainError(
+            f"PDG code {code} is not among the particles of the model {bundle.path.name}: {bundle.domain.particles}"
+        )
+    batch = min(batch, max(1, _MOST_BYTES // (4 * bundle.detector.n_cells)))
+    request = Request(
+        bundle=bundle,
+        n=n,
+        seed=seed,
+        batch=batch,
+        block=batch * -(-BLOCK // batch),
+        given=given,
+        particle=code,
+        energy=energy,
+        allow_extrapolation=allow_extrapolation,
+    )
+    for _ in request.blocks():  # conditions cost a millionth of showers: refuse before any work, not on the way
+        pass
+    return request
+
+
+def _conditions_of(path: Path, detector: Detector, n: int | None) -> Conditions:
+    with ShowerFile(path) as file:
+        _check_same(file.detector, detector, "the model", path.name)
+        if n is not None and n > len(file):
+            raise RequestError(f"{path} has the conditions of {len(file)} showers; {n} were asked for")
+        conditions = file.conditions()
+    return Conditions(detector, conditions.matrix[:n], conditions.pdg[:n])
+
+
+def _check_same(asked: Detector, model: Detector, what: str, origin: str | None = None) -> None:
+    """Compare what a model depends on; a changed title or comment in the TOML does not matter."""
+    same = asked.name == model.name and asked.cells == model.cells and asked.condition_names == model.condition_names
+    if not same:
+        raise RequestError(f"{what} is for {_summary(model)}; {origin or 'the request'} is for {_summary(asked)}")
+
+
+def _summary(detector: Detector) -> str:
+    return f"{detector.name} ({detector.n_cells} cells, conditions {', '.join(detector.condition_names)})"

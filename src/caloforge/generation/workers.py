@@ -1,0 +1,67 @@
+"""Ordered results from worker processes, with back-pressure."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from typing import Any, TypeVar
+
+from caloforge.errors import WorkError
+
+Task = TypeVar("Task")
+Result = TypeVar("Result")
+
+
+def ordered(
+    function: Callable[[Task], Result],
+    tasks: Iterable[Task],
+    workers: int,
+    prepare: Callable[..., None] | None = None,
+    arguments: tuple[Any, ...] = (),
+) -> Iterator[Result]:
+    """Yield ``function(task)`` of each task, in the order of the tasks, computed in ``workers`` new processes.
+
+    At most two tasks a worker are under way or waiting to be fetched, so memory does not grow with the number of tasks.
+    ``prepare(*arguments)`` runs once in each process. Workers ignore Ctrl-C, which the caller handles, and end when
+    the caller is killed. Everything that goes to a worker is pickled between our own processes, never read from a file.
+
+    Raises:
+        WorkError: a worker died.
+    """
+    context = multiprocessing.get_context("spawn")
+    executor = ProcessPoolExecutor(workers, mp_context=context, initializer=_begin, initargs=(prepare, arguments))
+    pending: deque[Future[Result]] = deque()
+    try:
+        for task in tasks:
+            pending.append(executor.submit(function, task))
+            if len(pending) >= 2 * workers:
+                yield pending.popleft().result()
+        while pending:
+            yield pending.popleft().result()
+    except BrokenProcessPool as error:
+        raise WorkError(
+            "a worker process died (killed, or out of memory?); ask for fewer workers. "
+            "A script that uses workers needs its calls under: if __name__ == '__main__':"
+        ) from error
+    finally:
+        executor.shutdown(wait=True, cancel_futures=True)
+
+
+def _begin(prepare: Callable[..., None] | None, arguments: tuple[Any, ...]) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    if prepare is not None:
+        prepare(*arguments)
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
