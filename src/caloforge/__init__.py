@@ -1,3 +1,86 @@
-"""CaloForge: generative models for fast simulation of particle detectors."""
+"""CaloForge: generative models for fast simulation of particle detectors.
 
-from caloforge._version import __version__ as __version__
+>>> import caloforge as cf
+>>> cf.load_detector("lhcb-ecal").n_cells
+900
+
+Every verb of the command line has a function of the same name here. Names are imported when first used, so that
+``import caloforge`` costs nothing.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from caloforge._version import __version__
+
+if TYPE_CHECKING:
+    from caloforge.detector import (
+        Conditions,
+        Detector,
+        check_domain,
+        detector_names,
+        draw_conditions,
+        from_file_form,
+        load_detector,
+    )
+    from caloforge.errors import CaloForgeError
+    from caloforge.showers import ShowerFile, Showers, ShowerWriter, concatenate, load, save
+    from caloforge.showers.convert import convert
+
+# Public name -> module that defines it. A name may be missing on a light installation only when it is called.
+_PUBLIC = {
+    "CaloForgeError": "caloforge.errors",
+    "Conditions": "caloforge.detector",
+    "Detector": "caloforge.detector",
+    "ShowerFile": "caloforge.showers",
+    "ShowerWriter": "caloforge.showers",
+    "Showers": "caloforge.showers",
+    "bench": "caloforge.api",
+    "check_domain": "caloforge.detector",
+    "concatenate": "caloforge.showers",
+    "convert": "caloforge.showers.convert",
+    "demo": "caloforge.api",
+    "detector_names": "caloforge.detector",
+    "draw_conditions": "caloforge.detector",
+    "evaluate": "caloforge.evaluation",
+    "export": "caloforge.api",
+    "from_file_form": "caloforge.detector",
+    "generate": "caloforge.generation",
+    "load": "caloforge.showers",
+    "load_detector": "caloforge.detector",
+    "save": "caloforge.showers",
+    "train": "caloforge.training",
+}
+
+__all__ = [
+    "CaloForgeError",
+    "Conditions",
+    "Detector",
+    "ShowerFile",
+    "ShowerWriter",
+    "Showers",
+    "__version__",
+    "check_domain",
+    "concatenate",
+    "convert",
+    "detector_names",
+    "draw_conditions",
+    "from_file_form",
+    "load",
+    "load_detector",
+    "save",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PUBLIC:
+        raise AttributeError(f"module 'caloforge' has no attribute {name!r}")
+    value = vars(importlib.import_module(_PUBLIC[name]))[name]
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_PUBLIC})

@@ -52,7 +52,7 @@ class Showers:
         rows = len(self.conditions)
         if self.conditions.detector != self.detector:
             raise RequestError(
-                f"the conditions are of the detector {self.conditions.detector.name}, the showers of {self.detector.name}"
+                f"conditions of the detector {self.conditions.detector.name} for showers of {self.detector.name}"
             )
         object.__setattr__(self, "energies", _checked("showers", self.energies, rows, self.detector.n_cells))
         for name in ("layer_energies", "absorber_energies"):

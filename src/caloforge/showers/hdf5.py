@@ -1,10 +1,10 @@
 """The HDF5 format of showers: written block by block under a temporary name, read in slices.
 
 At the root stand ``incident_energies`` (N,1) and ``showers`` (N,n_cells), float32 in MeV, as CaloChallenge has them.
-The group ``conditions`` holds ``pdg`` int32 (N,), ``momentum`` (N,3) in MeV, ``position`` (N,2) in mm and, where showers
-were made outside a model's domain, ``extrapolated`` (N,) bool. ``layer_energies`` and ``absorber_energies``
-(N,n_layers) are optional. The root attributes say what made it: ``format``, ``version``, ``detector``,
-``detector_toml``, ``source``, ``provenance`` (JSON).
+The group ``conditions`` holds ``pdg`` int32 (N,), ``momentum`` (N,3) in MeV, ``position`` (N,2) in mm and, where
+showers were made outside a model's domain, ``extrapolated`` (N,) bool. ``layer_energies`` and
+``absorber_energies`` (N,n_layers) are optional. The root attributes say what made it: ``format``, ``version``,
+``detector``, ``detector_toml``, ``source``, ``provenance`` (JSON).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, Self, TypeVar, get_args
+from typing import Any, Literal, Self, TypeVar, cast, get_args
 
 import h5py
 import numpy as np
@@ -63,7 +63,7 @@ class ShowerWriter:
             raise RequestError(f"source must be one of {', '.join(get_args(Source))}; got {source!r}")
         self.path = Path(path)
         self.detector = detector
-        self._attributes = {
+        self._attributes: dict[str, Any] = {
             "format": FORMAT,
             "version": VERSION,
             "detector": detector.name,
@@ -137,6 +137,17 @@ class ShowerWriter:
             raise WorkError(f"cannot write {self.path}: {error}") from error
         self._length += len(showers)
 
+    def note(self, **facts: Any) -> None:
+        """Add facts to the provenance that are known only after the work, such as the time it took.
+
+        Raises:
+            RequestError: outside the ``with`` block.
+        """
+        if self._file is None:
+            raise RequestError("add notes to a ShowerWriter inside its with block only")
+        provenance = json.loads(self._attributes["provenance"]) | facts
+        self._attributes["provenance"] = self._file.attrs["provenance"] = json.dumps(provenance)
+
     def _create(self, name: str, shape: tuple[int, ...], dtype: Any) -> h5py.Dataset:
         assert self._file is not None
         # Showers are sparse: gzip without shuffle is both smaller and faster here than with it.
@@ -166,7 +177,7 @@ class ShowerFile:
     """
 
     detector: Detector
-    source: str
+    source: Source
     provenance: dict[str, Any]
 
     def __init__(self, path: str | Path) -> None:
@@ -247,7 +258,10 @@ class ShowerFile:
         missing = [name for name in _REQUIRED if not isinstance(self._file.get(name), h5py.Dataset)]
         if missing:
             raise FormatError(f"{self.path}: lacks the array {missing[0]!r}")
-        self.source = str(attributes.get("source", "import"))
+        source = attributes.get("source")
+        if source not in get_args(Source):
+            raise FormatError(f"{self.path}: the attribute 'source' is {source!r}, not one of {get_args(Source)}")
+        self.source = cast(Source, source)
         self.provenance = self._provenance(attributes.get("provenance", "{}"))
         toml = attributes.get("detector_toml")
         name = str(attributes.get("detector", ""))

@@ -1,0 +1,77 @@
+"""The verb ``detectors``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from caloforge.detector import Detector, detector_names, load_detector
+from caloforge.detector.draw import draw_png, draw_text
+from caloforge.errors import RequestError
+from caloforge.showers.atomic import check_output
+from caloforge.units import describe
+
+
+def detectors(
+    name: Annotated[str | None, typer.Argument(help="A detector's name, or the path of a TOML file.")] = None,
+    draw: Annotated[Path | None, typer.Option(help="Draw it into this picture (png, pdf or svg).")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the picture if it exists.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """List the detectors, or describe and draw one."""
+    if name is None:
+        if draw is not None:
+            raise RequestError(f"--draw needs the name of a detector: {', '.join(detector_names())}")
+        found = [load_detector(known) for known in detector_names()]
+        if as_json:
+            typer.echo(json.dumps([{"name": detector.name, "title": detector.title} for detector in found]))
+        else:
+            typer.echo("\n".join(f"{detector.name:16} {detector.title}" for detector in found))
+        return
+    detector = load_detector(name)
+    if draw is not None:
+        if draw.suffix not in (".png", ".pdf", ".svg"):
+            raise RequestError(f"the picture {draw} must end in .png, .pdf or .svg")
+        draw_png(detector, check_output(draw, overwrite=overwrite))
+    typer.echo(json.dumps(_facts(detector), indent=2) if as_json else _text(detector))
+
+
+def _facts(detector: Detector) -> dict[str, Any]:
+    """What is known of a detector, JSON-able; lengths in mm, energies in MeV, angles in rad."""
+    return {
+        "name": detector.name,
+        "title": detector.title,
+        "source": detector.source,
+        "digest": detector.digest,
+        "particles": list(detector.particles),
+        "symmetries": list(detector.symmetries),
+        "n_layers": detector.n_layers,
+        "depth": detector.depth,
+        "cells": {"shape": list(detector.cells.shape), "size": list(detector.cells.size), "number": detector.n_cells},
+        "conditions": [
+            {"name": spec.name, "unit": spec.unit, "low": spec.low, "high": spec.high, "density": spec.density}
+            for spec in detector.conditions
+        ],
+    }
+
+
+def _particle_name(code: int) -> str:
+    from particle import Particle, ParticleNotFound
+
+    try:
+        return f"{Particle.from_pdgid(code).name} ({code})"
+    except ParticleNotFound:
+        return str(code)
+
+
+def _text(detector: Detector) -> str:
+    lines = [f"{detector.name}: {detector.title}", f"Source: {detector.source}", ""]
+    lines += [f"Particles (PDG code): {', '.join(map(_particle_name, detector.particles))}"]
+    lines += [f"Symmetries: {', '.join(detector.symmetries) or 'none'}", "Conditions:"]
+    for spec in detector.conditions:
+        low, high = describe(spec.low, spec.unit), describe(spec.high, spec.unit)
+        lines += [f"  {spec.name:10} {low} to {high}, density {spec.density}"]
+    return "\n".join([*lines, "", draw_text(detector)])
