@@ -1,0 +1,140 @@
+"""Response and resolution in bins of the incident energy."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from caloforge.errors import RequestError
+from caloforge.evaluation.results import ResponseBins, ResponseRatio
+
+ENERGY_BINS = 6
+MIN_EVENTS = 10
+
+
+def binned_response(visible: ArrayLike, incident: ArrayLike, edges: ArrayLike) -> ResponseBins:
+    """Mean and spread of E_vis / E in bins of E; no Gaussian is fitted, tails count in full.
+
+    With r = E_vis / E of each event: response = mean(r), resolution = s / mean(r), s the standard deviation (n - 1).
+    Errors: s / sqrt(n), and for the resolution R the first-order propagation with the sample's own skewness g and
+    kurtosis k (3 for a Gaussian), R^2/n ((k - 1)/4 + R^2 - R g).
+
+    Args:
+        visible: (N,) or (N, 1) sum of the cells, MeV.
+        incident: (N,) or (N, 1) incident energy, MeV.
+        edges: (B + 1,) rising edges, MeV; the last bin contains its upper edge. Events outside are left out.
+
+    Raises:
+        RequestError: shapes differ, the edges do not rise, or a bin has fewer than 3 events.
+
+    >>> found = binned_response([9.0, 10.0, 11.0], [100.0, 100.0, 100.0], [50.0, 150.0])
+    >>> found.events, round(found.response[0], 6), round(found.resolution[0], 6)
+    ([3], 0.1, 0.1)
+    """
+    seen, truth = (np.asarray(values, dtype=np.float64).reshape(-1) for values in (visible, incident))
+    limits = np.asarray(edges, dtype=np.float64)
+    if seen.shape != truth.shape:
+        raise RequestError(f"{seen.size} visible energies came with {truth.size} incident ones; expected as many")
+    if limits.ndim != 1 or limits.size < 2 or not (np.diff(limits) > 0).all():
+        raise RequestError(f"bin edges must rise; got {limits.tolist()}")
+    index = _bins(truth, limits)
+    rows = []
+    for number in range(limits.size - 1):
+        chosen = index == number
+        n = int(chosen.sum())
+        if n < 3:
+            raise RequestError(
+                f"{n} events between {limits[number]:g} and {limits[number + 1]:g} MeV; a spread needs at least 3: "
+                "use more events or fewer bins"
+            )
+        ratio = seen[chosen] / truth[chosen]
+        mean, spread = float(ratio.mean()), float(ratio.std(ddof=1))
+        if not mean > 0:
+            raise RequestError(
+                f"no visible energy between {limits[number]:g} and {limits[number + 1]:g} MeV: "
+                "the showers of that bin are empty, so their resolution is not defined"
+            )
+        resolution = spread / mean
+        pulls = (ratio - mean) / spread if spread > 0 else np.zeros_like(ratio)
+        skewness, kurtosis = float((pulls**3).mean()), float((pulls**4).mean())
+        variance = resolution**2 / n * ((kurtosis - 1) / 4 + resolution**2 - resolution * skewness)
+        rows.append((n, truth[chosen].mean(), mean, spread / n**0.5, resolution, max(variance, 0.0) ** 0.5))
+    count, energy, response, response_error, resolutions, resolution_error = zip(*rows, strict=True)
+    return ResponseBins(
+        edges=limits.tolist(),
+        events=list(count),
+        energy=[float(value) for value in energy],
+        response=list(response),
+        response_error=list(response_error),
+        resolution=list(resolutions),
+        resolution_error=list(resolution_error),
+    )
+
+
+def response_ratio(sample: ResponseBins, reference: ResponseBins) -> ResponseRatio:
+    """Sample over reference, bin by bin; errors added in quadrature.
+
+    Raises:
+        RequestError: the bins differ, or the reference has no spread.
+    """
+    if sample.edges != reference.edges:
+        raise RequestError("the response of sample and reference is in different bins of energy; use the same edges")
+    if min(reference.resolution) <= 0:
+        raise RequestError("the reference has the same response in every event of a bin: no resolution to compare with")
+
+    def divide(a: list[float], da: list[float], b: list[float], db: list[float]) -> tuple[list[float], list[float]]:
+        value, error, other, other_error = (np.asarray(item) for item in (a, da, b, db))
+        ratio = value / other
+        return ratio.tolist(), np.hypot(error / other, ratio * other_error / other).tolist()
+
+    response, response_error = divide(
+        sample.response, sample.response_error, reference.response, reference.response_error
+    )
+    resolution, resolution_error = divide(
+        sample.resolution, sample.resolution_error, reference.resolution, reference.resolution_error
+    )
+    return ResponseRatio(response, response_error, resolution, resolution_error)
+
+
+def energy_edges(low: float, high: float, incident: Sequence[NDArray[np.floating]]) -> NDArray[np.float64]:
+    """Edges of as many bins of equal width in log E, at most 6, as keep 10 events of every sample in every bin.
+
+    Args:
+        low: lower end of the detector's range, MeV.
+        high: upper end, MeV. Where the samples do not fill this range, the range they have in common counts.
+        incident: the incident energies of each sample, MeV.
+
+    Raises:
+        RequestError: the samples have no range of energy with 10 events each in common.
+    """
+    common_low = max(float(np.min(energies)) for energies in incident)
+    common_high = min(float(np.max(energies)) for energies in incident)
+    # Float32 rounding must not push an event at the very end of a range out of it.
+    ranges = [(low * (1 - 1e-6), high * (1 + 1e-6)), (common_low * (1 - 1e-6), common_high * (1 + 1e-6))]
+    for count in range(ENERGY_BINS, 0, -1):
+        for first, last in ranges:
+            if last <= first:
+                continue
+            edges = np.geomspace(first, last, count + 1)
+            if all(_filled(energies, edges) for energies in incident):
+                return edges
+    raise RequestError(
+        f"the samples share no range of incident energy with {MIN_EVENTS} events each "
+        f"(in common: {common_low:g} to {common_high:g} MeV); generate with --like the reference"
+    )
+
+
+def _filled(energies: NDArray[np.floating], edges: NDArray[np.float64]) -> bool:
+    index = _bins(np.asarray(energies, dtype=np.float64), edges)
+    counts = np.bincount(index[index >= 0], minlength=edges.size - 1)
+    return bool((counts >= MIN_EVENTS).all())
+
+
+def _bins(values: NDArray[np.float64], edges: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Bin of each value, -1 outside; the upper end belongs to the last bin."""
+    index = np.searchsorted(edges, values, side="right") - 1
+    index[values == edges[-1]] = edges.size - 2
+    index[(values < edges[0]) | (values > edges[-1])] = -1
+    return index.astype(np.int64)

@@ -1,0 +1,132 @@
+"""Read a file of showers once, in blocks, and keep what the comparison needs: numbers an event, not the cells."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from caloforge.detector import Detector
+from caloforge.errors import RequestError
+from caloforge.evaluation.correlations import LogShares
+from caloforge.evaluation.results import SampleInfo
+from caloforge.observables import compute
+from caloforge.showers import ShowerFile
+
+BLOCK = 2000
+GROUPS = 20
+MIN_EVENTS = 100
+Progress = Callable[[str, int, int], None]
+"""Called with the name of the stage, the steps done and the steps in all."""
+
+
+@dataclass(frozen=True, eq=False)
+class Sample:
+    """One file in short.
+
+    Attributes:
+        info: where it comes from.
+        detector: its detector.
+        conditions: (N, C) matrix in the detector's order.
+        pdg: (N,) particle codes.
+        visible: (N,) sum of the cells, MeV.
+        observables: (N,) values of each observable.
+        image_sums: (G, n_cells) sum of the energies of the events i with i % G = g, MeV, so that an image has an error.
+        image_counts: (G,) events in each group.
+        shares: (M, K) log shares of the central cells of the first M events.
+    """
+
+    info: SampleInfo
+    detector: Detector
+    conditions: NDArray[np.float64]
+    pdg: NDArray[np.int32]
+    visible: NDArray[np.float64]
+    observables: dict[str, NDArray[np.float64]]
+    image_sums: NDArray[np.float64]
+    image_counts: NDArray[np.int64]
+    shares: NDArray[np.float32]
+
+    def __len__(self) -> int:
+        return len(self.visible)
+
+    @property
+    def incident(self) -> NDArray[np.float64]:
+        """(N,) incident energies, MeV."""
+        return self.conditions[:, self.detector.column("energy")]
+
+
+def collect(path: Path, label: str | None = None, *, max_events: int, progress: Progress) -> Sample:
+    """Read at most `max_events` showers from the start of a file; without a label, "Geant4" or the file's name.
+
+    Raises:
+        FormatError: not a file of showers, cut, or with energies no shower has.
+        RequestError: fewer than 100 showers, or a detector without observables.
+    """
+    with ShowerFile(path) as file:
+        total = min(len(file), max_events)
+        if total < MIN_EVENTS:
+            raise RequestError(f"{path}: {total} showers; a comparison needs at least {MIN_EVENTS}: generate more")
+        detector = file.detector
+        log_shares = LogShares(detector)
+        sums = np.zeros((GROUPS, detector.n_cells))
+        counts = np.zeros(GROUPS, dtype=np.int64)
+        rows, shares, conditions, codes, visible = [], [], [], [], []
+        for start in range(0, total, BLOCK):
+            showers = file.read(start, min(start + BLOCK, total))
+            energies = showers.energies.astype(np.float64)
+            rows.append(compute(energies, showers.conditions.matrix, detector))
+            conditions.append(showers.conditions.matrix)
+            codes.append(showers.conditions.pdg)
+            visible.append(energies.sum(axis=1))
+            group = (start + np.arange(len(energies))) % GROUPS
+            for number in range(GROUPS):
+                sums[number] += energies[group == number].sum(axis=0)
+            counts += np.bincount(group, minlength=GROUPS)
+            if start < log_shares.max_events:
+                shares.append(log_shares(energies, showers.conditions.column("energy")))
+            progress(f"reading {path.name}", start + len(energies), total)
+        name = label or ("Geant4" if file.source == "geant4" else path.stem)
+        info = SampleInfo(name, path.name, file.source, total, len(file), file.provenance)
+    return Sample(
+        info=info,
+        detector=detector,
+        conditions=np.concatenate(conditions),
+        pdg=np.concatenate(codes),
+        visible=np.concatenate(visible),
+        observables={name: np.concatenate([row[name] for row in rows]) for name in rows[0]},
+        image_sums=sums,
+        image_counts=counts,
+        shares=np.concatenate(shares),
+    )
+
+
+def check_same_detector(sample: Sample, reference: Sample) -> None:
+    """Both samples must have the same cells, conditions and observables.
+
+    Raises:
+        RequestError: they have not.
+    """
+    first, second = sample.detector, reference.detector
+    for what in ("name", "cells", "condition_names", "reference_depth", "squares", "sparsity_thresholds"):
+        if getattr(first, what) != getattr(second, what):
+            raise RequestError(
+                f"{sample.info.file} and {reference.info.file} are of different detectors: {what} is "
+                f"{getattr(first, what)} in one and {getattr(second, what)} in the other; compare one detector"
+            )
+
+
+def same_conditions(sample: Sample, reference: Sample) -> bool:
+    """Whether event i of both has the same particle under the same conditions, to 1e-5 of each condition's range."""
+    if len(sample) != len(reference) or not np.array_equal(sample.pdg, reference.pdg):
+        return False
+    span = reference.detector.high - reference.detector.low
+    return bool((np.abs(sample.conditions - reference.conditions) <= 1e-5 * span).all())
+
+
+def copied_events(sample: Sample, reference: Sample) -> int:
+    """How many showers of the sample have exactly the visible energy and the widths of a shower of the reference."""
+    keys = [s.visible + 1j * s.observables["width_along"] for s in (sample, reference)]
+    return int((np.isin(keys[0], keys[1]) & (sample.visible > 0)).sum())

@@ -1,0 +1,125 @@
+"""Mean images and correlations between cells, and how far they are from the reference's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from caloforge.detector import Detector
+from caloforge.errors import RequestError
+from caloforge.evaluation.distances import with_errors
+from caloforge.evaluation.resampling import Plan, Weights, noise_ratio
+from caloforge.evaluation.results import Correlations, Distance
+
+WINDOW = 9
+OFFSET = 1e-4
+
+
+class LogShares:
+    """log(e / E + 1e-4) of the central cells: (N, n_cells) MeV and (N,) MeV to (N, K) float32.
+
+    The share of the incident energy, so that the correlation is that of the shape and not of the energy; the offset
+    lets cells with next to nothing count as equal. The square of cells is 9 x 9, or 10 x 10 where the grid is even.
+    """
+
+    max_events = 50_000
+
+    def __init__(self, detector: Detector) -> None:
+        sides = [min(n, WINDOW + (n - WINDOW) % 2) for n in detector.cells.shape]
+        starts = [(n - side) // 2 for n, side in zip(detector.cells.shape, sides, strict=True)]
+        ix, iy = (start + np.arange(side) for start, side in zip(starts, sides, strict=True))
+        self.shape = (sides[0], sides[1])
+        self.cells: NDArray[np.int64] = (ix[:, None] * detector.cells.shape[1] + iy[None, :]).reshape(-1)
+
+    def __call__(self, energies: NDArray[np.floating], incident: NDArray[np.floating]) -> NDArray[np.float32]:
+        return np.log(energies[:, self.cells] / incident[:, None] + OFFSET).astype(np.float32)
+
+
+def correlation_matrix(shares: NDArray[np.floating], weights: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Pearson correlation coefficients of K columns over N weighted events; weights sum to 1.
+
+    Raises:
+        RequestError: a column is the same in every event, so that its correlation is not defined.
+    """
+    used = weights > 0
+    x = shares[used].astype(np.float64)
+    w = weights[used]
+    x -= w @ x
+    covariance = (x * w[:, None]).T @ x
+    spread = np.sqrt(np.diag(covariance))
+    if not (spread > 1e-9).all():
+        raise RequestError(f"central cell {int(np.argmin(spread))} has the same energy share in every event")
+    result: NDArray[np.float64] = covariance / np.outer(spread, spread)
+    return result
+
+
+def compare_correlations(
+    sample: NDArray[np.float32], reference: NDArray[np.float32], detector: Detector, plan: Plan
+) -> tuple[Correlations, Correlations]:
+    """Correlations of sample and reference; the sample's carry the distance.
+
+    Distance: root mean square difference of the coefficients over all pairs of different cells.
+
+    Args:
+        sample: (n, K) from `LogShares`.
+        reference: (m, K).
+        detector: whose cells they are.
+        plan: sizes n and m, and the numbers of draws.
+
+    Raises:
+        RequestError: a cell is the same in every event of a sample.
+    """
+    stacked = np.concatenate([sample, reference])
+    upper = np.triu_indices(stacked.shape[1], k=1)
+    central = LogShares(detector)
+
+    def metric(weights: Weights) -> dict[str, float]:
+        first, second = (correlation_matrix(stacked, side)[upper] for side in (weights.sample, weights.reference))
+        return {"correlation": float(np.sqrt(np.mean((first - second) ** 2)))}
+
+    distance = with_errors(metric, plan, {"correlation": plan.noise})["correlation"]
+
+    def described(shares: NDArray[np.float32], found: Distance | None) -> Correlations:
+        matrix = correlation_matrix(shares, np.full(len(shares), 1.0 / len(shares)))
+        return Correlations(
+            central.cells.tolist(), central.shape, OFFSET, len(shares), np.round(matrix, 4).tolist(), found
+        )
+
+    return described(sample, distance), described(reference, None)
+
+
+def compare_images(
+    sums: Iterable[NDArray[np.float64]], counts: Iterable[NDArray[np.int64]], plan: Plan
+) -> tuple[NDArray[np.float64], NDArray[np.float64], Distance]:
+    """Mean images (n_cells,), MeV, of sample and reference and their distance.
+
+    Distance: 1/2 sum |p_i - q_i| over cells, p and q the mean images divided by their sums: the share of the energy
+    that would have to move. Draws are of groups of events (G of each sample), not of single events.
+
+    Args:
+        sums: (G, n_cells) sums of energies of the groups, for sample and reference.
+        counts: (G,) events of the groups, for both.
+        plan: n = m = G groups; the floor is scaled by their sizes.
+    """
+    (first_sums, second_sums), (first_counts, second_counts) = tuple(sums), tuple(counts)
+    all_sums = np.concatenate([first_sums, second_sums])
+    all_counts = np.concatenate([first_counts, second_counts]).astype(np.float64)
+
+    def image(weights: NDArray[np.float64]) -> NDArray[np.float64]:
+        mean: NDArray[np.float64] = (weights @ all_sums) / (weights @ all_counts)
+        if not mean.sum() > 0:
+            raise RequestError("the showers of a sample hold no energy at all; a mean image has no shape then")
+        return mean
+
+    def metric(weights: Weights) -> dict[str, float]:
+        first, second = image(weights.sample), image(weights.reference)
+        return {"image": 0.5 * float(np.abs(first / first.sum() - second / second.sum()).sum())}
+
+    # The draws are of groups, but the noise is that of the events in them.
+    scale = noise_ratio(int(first_counts.sum()), int(second_counts.sum()))
+    distance = with_errors(metric, plan, {"image": scale})["image"]
+    groups = len(first_sums)
+    one = np.concatenate([np.ones(groups), np.zeros(groups)])
+    return image(one), image(1 - one), distance

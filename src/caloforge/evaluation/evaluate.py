@@ -1,0 +1,274 @@
+"""Compare files of showers with a reference file; models are never asked, only what they wrote."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from caloforge._version import __version__
+from caloforge.errors import FormatError, RequestError
+from caloforge.evaluation.binned import binned_response, energy_edges, response_ratio
+from caloforge.evaluation.classifier import classify
+from caloforge.evaluation.collect import (
+    GROUPS,
+    Progress,
+    Sample,
+    check_same_detector,
+    collect,
+    copied_events,
+    same_conditions,
+)
+from caloforge.evaluation.correlations import compare_correlations, compare_images
+from caloforge.evaluation.displays import nearest_events, read_displays, reference_events
+from caloforge.evaluation.distances import bin_index, compare, histogram_edges
+from caloforge.evaluation.regions import compare_regions
+from caloforge.evaluation.resampling import Plan
+from caloforge.evaluation.results import (
+    Evaluation,
+    Histogram,
+    ObservableDistances,
+    ReferenceResult,
+    SampleResult,
+)
+from caloforge.observables import observables_for
+from caloforge.random import check_seed
+
+MAX_EVENTS = 200_000
+
+
+@dataclass(frozen=True)
+class Effort:
+    """Numbers of random draws: bootstraps, splits for the floors, the same in parts, and turns of the classifier."""
+
+    bootstraps: int
+    floors: int
+    regional: int
+    matrices: int
+    rotations: int
+
+
+QUICK = Effort(bootstraps=40, floors=20, regional=10, matrices=6, rotations=1)
+FULL = Effort(bootstraps=200, floors=100, regional=40, matrices=20, rotations=4)
+
+
+def evaluate(
+    files: Sequence[str | Path] | str | Path,
+    reference: str | Path,
+    *,
+    quick: bool = False,
+    seed: int = 0,
+    max_events: int = MAX_EVENTS,
+    progress: Progress | None = None,
+) -> Evaluation:
+    """Compare one or several files of showers with a reference (Geant4) file.
+
+    Showers are read in blocks; what stays in memory is a few dozen numbers an event. Where a file has the reference's
+    conditions event by event (`generate --like`), the floor is that of equal conditions, which is lower.
+
+    Args:
+        files: files to judge.
+        reference: file to judge them by.
+        quick: fewer random draws: errors and floors are rougher, values are the same (the classifier's apart).
+        seed: of all random draws.
+        max_events: at most so many showers are used, from the start of each file.
+        progress: called with (stage, steps done, steps in all).
+
+    Raises:
+        FormatError: a file is missing, damaged or of another format.
+        RequestError: too few showers, different detectors, no common range of energy, or a file given as its own
+            reference.
+    """
+    started = time.perf_counter()
+    check_seed(seed)
+    report = progress or (lambda stage, done, total: None)
+    paths = [Path(files)] if isinstance(files, str | Path) else [Path(item) for item in files]
+    reference_path = Path(reference)
+    _check_paths(paths, reference_path)
+    effort = QUICK if quick else FULL
+    truth = collect(reference_path, max_events=max_events, progress=report)
+    samples = []
+    for path, label in zip(paths, _labels(paths), strict=True):
+        samples.append(collect(path, label, max_events=max_events, progress=report))
+        check_same_detector(samples[-1], truth)
+    edges, skipped = _histogram_edges(truth)
+    spec = truth.detector.conditions[truth.detector.column("energy")]
+    limits = energy_edges(spec.low, spec.high, [truth.incident, *(sample.incident for sample in samples)])
+    shown = reference_events(truth.conditions, truth.detector)
+    results = []
+    own: ReferenceResult | None = None
+    for sample, path in zip(samples, paths, strict=True):
+        result, own = _compare(sample, truth, path, reference_path, edges, limits, shown, effort, seed, report)
+        results.append(result)
+    assert own is not None
+    labels = {name: item.label for name, item in observables_for(truth.detector).items()}
+    return Evaluation(
+        detector=truth.detector.name,
+        detector_title=truth.detector.title,
+        cells=truth.detector.cells.shape,
+        cell_size=truth.detector.cells.size,
+        condition_names=list(truth.detector.condition_names),
+        condition_units=[item.unit for item in truth.detector.conditions],
+        quick=quick,
+        seed=seed,
+        version=__version__,
+        seconds=time.perf_counter() - started,
+        reference=own,
+        samples=results,
+        histograms=[
+            Histogram(
+                name, labels[name], bins.tolist(), _counts(truth, name, bins), [_counts(s, name, bins) for s in samples]
+            )
+            for name, bins in edges.items()
+        ],
+        skipped=skipped,
+    )
+
+
+def _compare(
+    sample: Sample,
+    truth: Sample,
+    path: Path,
+    reference_path: Path,
+    edges: dict[str, NDArray[np.float64]],
+    limits: NDArray[np.float64],
+    shown: list[int],
+    effort: Effort,
+    seed: int,
+    report: Progress,
+) -> tuple[SampleResult, ReferenceResult]:
+    stage = f"comparing {sample.info.label}"
+    paired = same_conditions(sample, truth)
+    n, m = len(sample), len(truth)
+    plan = Plan(n, m, paired, effort.bootstraps, effort.floors, seed)
+    distances = compare(sample.observables, truth.observables, edges, plan)
+    report(stage, 1, 5)
+    regions = compare_regions(sample, truth, list(edges), Plan(n, m, paired, effort.regional, effort.regional, seed))
+    report(stage, 2, 5)
+    names = [*edges, *truth.detector.condition_names]
+    classifier = classify(
+        _features(sample, list(edges)),
+        _features(truth, list(edges)),
+        names,
+        paired=paired,
+        seed=seed,
+        rotations=effort.rotations,
+    )
+    report(stage, 3, 5)
+    shares = (sample.shares, truth.shares)
+    correlations, own_correlations = compare_correlations(
+        *shares,
+        truth.detector,
+        Plan(len(shares[0]), len(shares[1]), paired, effort.matrices, effort.matrices, seed),
+    )
+    report(stage, 4, 5)
+    image, own_image, image_distance = compare_images(
+        (sample.image_sums, truth.image_sums),
+        (sample.image_counts, truth.image_counts),
+        Plan(GROUPS, GROUPS, paired, effort.bootstraps, effort.floors, seed),
+    )
+    response = binned_response(sample.visible, sample.incident, limits)
+    own_response = binned_response(truth.visible, truth.incident, limits)
+    conditions = _compare_conditions(sample, truth, effort, seed) if not paired else []
+    indices = shown if paired else nearest_events(sample.conditions, truth.conditions[shown], truth.detector)
+    result = SampleResult(
+        info=sample.info,
+        same_conditions=paired,
+        distances=distances,
+        conditions=conditions,
+        regions=regions,
+        classifier=classifier,
+        response=response,
+        ratio=response_ratio(response, own_response),
+        mean_image=image.tolist(),
+        image_distance=image_distance,
+        correlations=correlations,
+        displays=read_displays(path, indices),
+        warnings=_warnings(sample, truth, conditions),
+    )
+    report(stage, 5, 5)
+    return result, ReferenceResult(
+        truth.info, own_response, own_image.tolist(), own_correlations, read_displays(reference_path, shown)
+    )
+
+
+def _check_paths(paths: list[Path], reference: Path) -> None:
+    if not paths:
+        raise RequestError("no file to evaluate; give at least one")
+    for path in (*paths, reference):
+        if not path.is_file():
+            raise FormatError(f"{path}: no such file")
+    for path in paths:
+        if path.samefile(reference):
+            raise RequestError(f"{path} is the reference itself; a file compared with itself shows nothing")
+
+
+def _labels(paths: list[Path]) -> list[str]:
+    """The file names without suffix; with the folder, then a number, where that is not unique."""
+    stems = [path.stem for path in paths]
+    if len(set(stems)) < len(stems):
+        stems = [f"{path.resolve().parent.name}/{path.stem}" for path in paths]
+    return [stem if stems.count(stem) == 1 else f"{stem} ({number})" for number, stem in enumerate(stems, start=1)]
+
+
+def _histogram_edges(truth: Sample) -> tuple[dict[str, NDArray[np.float64]], dict[str, str]]:
+    """Bins of each observable, and the observables without spread in the reference with the reason."""
+    edges, skipped = {}, {}
+    for name, values in truth.observables.items():
+        lattice = 1.0 / truth.detector.n_cells if name.startswith("sparsity") else None
+        try:
+            edges[name] = histogram_edges(values, lattice=lattice)
+        except RequestError as error:
+            skipped[name] = str(error)
+    if not edges:
+        raise RequestError(f"{truth.info.file}: no observable varies from event to event; nothing can be compared")
+    return edges, skipped
+
+
+def _counts(sample: Sample, name: str, edges: NDArray[np.float64]) -> list[float]:
+    counts = np.bincount(bin_index(sample.observables[name], edges), minlength=len(edges) - 1)
+    return [float(count) for count in counts]
+
+
+def _features(sample: Sample, names: list[str]) -> NDArray[np.float64]:
+    return np.column_stack([*(sample.observables[name] for name in names), sample.conditions])
+
+
+def _compare_conditions(sample: Sample, truth: Sample, effort: Effort, seed: int) -> list[ObservableDistances]:
+    """Distances of the conditions themselves: where they differ, so must every observable."""
+    columns = {
+        spec.name: (sample.conditions[:, i], truth.conditions[:, i])
+        for i, spec in enumerate(truth.detector.conditions)
+        if np.ptp(truth.conditions[:, i]) > 0
+    }
+    return compare(
+        {name: pair[0] for name, pair in columns.items()},
+        {name: pair[1] for name, pair in columns.items()},
+        {name: histogram_edges(pair[1]) for name, pair in columns.items()},
+        Plan(len(sample), len(truth), False, effort.regional, effort.floors, seed),
+    )
+
+
+def _warnings(sample: Sample, truth: Sample, conditions: list[ObservableDistances]) -> list[str]:
+    found = []
+    different = [item.name for item in conditions if not item.wasserstein.within_floor]
+    if different:
+        found.append(
+            f"The conditions differ from the reference's by more than chance ({', '.join(different)}): the distances "
+            "below compare conditions too. Generate with --like the reference to compare showers only."
+        )
+    copies = copied_events(sample, truth)
+    if copies:
+        found.append(
+            f"{copies} of {len(sample)} showers are the very showers of the reference: the two are not independent, "
+            "and every distance is too small."
+        )
+    if not np.isin(sample.pdg, np.unique(truth.pdg)).all():
+        found.append("The sample holds particles that the reference does not have.")
+    if len(sample) < sample.info.events_in_file or len(truth) < truth.info.events_in_file:
+        found.append("Not all showers of the files were used; only those from their start, see the sizes.")
+    return found

@@ -1,0 +1,251 @@
+"""What an evaluation found: a tree of frozen dataclasses that turns into JSON and back into plots."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from caloforge.errors import WorkError
+
+FORMAT = "caloforge-evaluation"
+VERSION = 1
+WITHIN_SPREADS = 2.0
+"""A distance counts as within the floor up to this many spreads of the floor above its mean."""
+
+ROUNDING = 1e-6
+"""Distances below this are rounding of energies."""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A value and its standard error (for a floor: the mean and the spread over the random draws)."""
+
+    value: float
+    error: float
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.value) and math.isfinite(self.error)):
+            raise WorkError(
+                f"a figure of the evaluation is not finite ({self.value} +- {self.error}); please report it"
+            )
+
+
+@dataclass(frozen=True)
+class SampleInfo:
+    """Where a sample comes from. `events` were used of the `events_in_file` there are."""
+
+    label: str
+    file: str
+    source: str
+    events: int
+    events_in_file: int
+    provenance: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Distance:
+    """One metric of one observable.
+
+    Attributes:
+        value: the distance and its bootstrap error.
+        floor: Geant4 against Geant4, two random halves of the reference, scaled to the sizes compared.
+        floor_paired: the same for equal conditions (pairs swapped at random); None when the conditions differ.
+    """
+
+    value: Measured
+    floor: Measured
+    floor_paired: Measured | None
+
+    @property
+    def strictest_floor(self) -> Measured:
+        """The floor that `within_floor` uses: for equal conditions the paired one."""
+        return self.floor if self.floor_paired is None else self.floor_paired
+
+    @property
+    def within_floor(self) -> bool:
+        """Whether samples of this size cannot tell the two apart by this metric."""
+        floor = self.strictest_floor
+        return self.value.value <= floor.value + WITHIN_SPREADS * floor.error + ROUNDING
+
+
+@dataclass(frozen=True)
+class ObservableDistances:
+    """Distances of one observable; Wasserstein-1 is in units of the reference's standard deviation `sigma`."""
+
+    name: str
+    sigma: float
+    wasserstein: Distance
+    separation: Distance
+
+
+@dataclass(frozen=True)
+class Region:
+    """Wasserstein-1 over the reference's sigma, an observable at a time, for part of the conditions."""
+
+    variable: str
+    low: float
+    high: float
+    events: int
+    events_reference: int
+    wasserstein: dict[str, Distance]
+
+
+@dataclass(frozen=True)
+class Histogram:
+    """Counts of one observable in shared bins; the first and last bin hold what lies beyond."""
+
+    name: str
+    label: str
+    edges: list[float]
+    reference: list[float]
+    samples: list[list[float]]
+
+
+@dataclass(frozen=True)
+class ResponseBins:
+    """Response and resolution of one sample in bins of incident energy (MeV); see `binned_response`."""
+
+    edges: list[float]
+    events: list[int]
+    energy: list[float]
+    response: list[float]
+    response_error: list[float]
+    resolution: list[float]
+    resolution_error: list[float]
+
+
+@dataclass(frozen=True)
+class ResponseRatio:
+    """A sample's response and resolution over the reference's, bin by bin, with errors."""
+
+    response: list[float]
+    response_error: list[float]
+    resolution: list[float]
+    resolution_error: list[float]
+
+
+@dataclass(frozen=True)
+class Classifier:
+    """A classifier told to tell sample from reference: AUC 0.5 means it cannot.
+
+    Attributes:
+        auc: area under the ROC curve on events seen neither in training nor in the choice of its length.
+        error_rate: balanced error rate at probability 1/2; 0.5 means it cannot tell.
+        events: events of each class, of which half train, a quarter stop and a quarter test.
+        rotations: how many times the parts changed roles; the figures are means over them.
+        floor: the same for two random halves of the reference, `floor_events` of each.
+        importance: loss of AUC when a feature is shuffled, largest first.
+    """
+
+    features: str
+    auc: Measured
+    error_rate: float
+    events: int
+    rotations: int
+    floor: Measured
+    floor_events: int
+    importance: dict[str, float]
+
+
+@dataclass(frozen=True)
+class Correlations:
+    """Correlation coefficients of log(e / E + offset) between central cells, row by row of the square of cells."""
+
+    cells: list[int]
+    shape: tuple[int, int]
+    offset: float
+    events: int
+    matrix: list[list[float]]
+    distance: Distance | None
+
+
+@dataclass(frozen=True)
+class Display:
+    """One shower: its conditions in the detector's order and its energies (MeV)."""
+
+    index: int
+    conditions: list[float]
+    energies: list[float]
+
+
+@dataclass(frozen=True)
+class SampleResult:
+    """Everything found about one file against the reference."""
+
+    info: SampleInfo
+    same_conditions: bool
+    distances: list[ObservableDistances]
+    conditions: list[ObservableDistances]
+    regions: list[Region]
+    classifier: Classifier
+    response: ResponseBins
+    ratio: ResponseRatio
+    mean_image: list[float]
+    image_distance: Distance
+    correlations: Correlations
+    displays: list[Display]
+    warnings: list[str]
+
+
+@dataclass(frozen=True)
+class ReferenceResult:
+    """What the plots need of the reference itself."""
+
+    info: SampleInfo
+    response: ResponseBins
+    mean_image: list[float]
+    correlations: Correlations
+    displays: list[Display]
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Files against a reference. `skipped` says which observables could not be compared, and why."""
+
+    detector: str
+    detector_title: str
+    cells: tuple[int, int]
+    cell_size: tuple[float, float]
+    condition_names: list[str]
+    condition_units: list[str]
+    quick: bool
+    seed: int
+    version: str
+    seconds: float
+    reference: ReferenceResult
+    samples: list[SampleResult]
+    histograms: list[Histogram]
+    skipped: dict[str, str]
+
+    def to_json(self) -> dict[str, Any]:
+        """The whole tree as plain dicts, lists and numbers (6 significant digits); never NaN or infinity.
+
+        Raises:
+            WorkError: a figure is not finite.
+        """
+        return {"format": FORMAT, "format_version": VERSION, **_plain(self)}
+
+
+def _plain(value: Any) -> Any:
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        plain = {field.name: _plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
+        if isinstance(value, Distance):
+            plain["within_floor"] = value.within_floor
+        return plain
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, bool | np.bool_):
+        return bool(value)
+    if isinstance(value, int | np.integer):
+        return int(value)
+    if isinstance(value, float | np.floating):
+        if not math.isfinite(value):
+            raise WorkError("a figure of the evaluation is not finite; please report it")
+        return float(f"{value:.6g}")
+    return value
