@@ -1,0 +1,82 @@
+"""The verb ``evaluate``."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from caloforge.evaluation import Evaluation
+from caloforge.evaluation import evaluate as run
+from caloforge.evaluation.collect import Progress
+from caloforge.reports import check_report_folder, write_report
+
+
+def evaluate(
+    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="The files of showers to judge.")],
+    reference: Annotated[Path, typer.Option(help="The file to judge them by, usually Geant4.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The folder for report.json and report.html.")],
+    quick: Annotated[bool, typer.Option("--quick", help="Fewer random draws: rougher errors, sooner done.")] = False,
+    seed: Annotated[int, typer.Option(help="Seed of the random draws.")] = 0,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a report that is there.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
+) -> None:
+    """Compare files of showers with a reference and write a report."""
+    check_report_folder(output, overwrite=overwrite)
+    with _progress(show=not as_json) as progress:
+        found = run(files, reference, quick=quick, seed=seed, progress=progress)
+        progress("writing the report", 0, 1)
+        page = write_report(found, output, overwrite=overwrite)
+        progress("writing the report", 1, 1)
+    if as_json:
+        typer.echo(json.dumps({"report": str(page), **found.to_json()}, allow_nan=False))
+    else:
+        typer.echo(summary(found))
+        typer.echo(f"report: {page}")
+
+
+def summary(found: Evaluation) -> str:
+    """A few lines of text on each sample."""
+    lines = []
+    for sample in found.samples:
+        worst = max(sample.distances, key=lambda item: item.wasserstein.value.value)
+        within = sum(item.wasserstein.within_floor for item in sample.distances)
+        auc, floor = sample.classifier.auc, sample.classifier.floor
+        response = max(abs(value - 1) for value in sample.ratio.response)
+        resolution = max(abs(value - 1) for value in sample.ratio.resolution)
+        lines += [
+            f"{sample.info.label}: {sample.info.events} showers against {found.reference.info.events}",
+            f"  response within {100 * response:.2f} %, resolution within {100 * resolution:.1f} % "
+            f"in {len(sample.ratio.response)} bins of log E",
+            f"  Wasserstein-1 / sigma: {within} of {len(sample.distances)} observables within the floor, "
+            f"largest {worst.wasserstein.value.value:.3f} ({worst.name})",
+            f"  classifier AUC {auc.value:.3f} +- {auc.error:.3f} (floor {floor.value:.3f} +- {floor.error:.3f})",
+        ]
+        lines += [f"  note: {line}" for line in sample.warnings]
+    return "\n".join(lines)
+
+
+@contextmanager
+def _progress(*, show: bool) -> Iterator[Progress]:
+    """One bar for each stage, on the error stream."""
+    if not show:
+        yield lambda stage, done, total: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+    from rich.progress import Progress as Bars
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Bars(*columns, console=Console(stderr=True)) as bars:
+        tasks = {}
+
+        def advance(stage: str, done: int, total: int) -> None:
+            if stage not in tasks:
+                tasks[stage] = bars.add_task(stage, total=total)
+            bars.update(tasks[stage], completed=done)
+
+        yield advance

@@ -1,0 +1,108 @@
+"""Write a report: first the figures as JSON, then one page that needs nothing but itself."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+from caloforge.errors import RequestError
+from caloforge.evaluation import Evaluation
+from caloforge.reports import wording
+from caloforge.showers.atomic import atomic_output
+
+JSON_NAME = "report.json"
+HTML_NAME = "report.html"
+
+
+def check_report_folder(output: str | Path, *, overwrite: bool) -> Path:
+    """The folder, once it is certain that a report may be written there; call it before any work.
+
+    Raises:
+        RequestError: a report is there and `overwrite` is False, the path is a file, or its parent does not exist.
+    """
+    folder = Path(output)
+    if folder.exists() and not folder.is_dir():
+        raise RequestError(f"the output {folder} is a file; a report is a folder: choose another name")
+    for name in (JSON_NAME, HTML_NAME):
+        if (folder / name).exists() and not overwrite:
+            raise RequestError(f"{folder / name} exists; choose another folder or pass --overwrite (overwrite=True)")
+    if not folder.parent.is_dir():
+        raise RequestError(f"the folder {folder.parent} of the output does not exist; create it first")
+    return folder
+
+
+def write_report(evaluation: Evaluation, output: str | Path, *, overwrite: bool = False) -> Path:
+    """Write `report.json` and `report.html` into a folder, which is made if need be.
+
+    Args:
+        evaluation: from `caloforge.evaluation.evaluate`.
+        output: the folder.
+        overwrite: replace a report that is there.
+
+    Returns:
+        The path of the page.
+
+    Raises:
+        RequestError: as `check_report_folder`.
+    """
+    folder = check_report_folder(output, overwrite=overwrite)
+    figures = json.dumps(evaluation.to_json(), allow_nan=False, ensure_ascii=False)
+    folder.mkdir(exist_ok=True)
+    with atomic_output(folder / JSON_NAME, overwrite=overwrite) as partial:
+        partial.write_text(figures + "\n", encoding="utf-8")
+    page = render_html(evaluation)
+    with atomic_output(folder / HTML_NAME, overwrite=overwrite) as partial:
+        partial.write_text(page, encoding="utf-8")
+    return folder / HTML_NAME
+
+
+def render_html(evaluation: Evaluation) -> str:
+    """The page as text: no script, no address outside it, every plot inside."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    environment = Environment(
+        loader=PackageLoader("caloforge.reports"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["measured"] = wording.measured
+    environment.filters["rank"] = wording.rank
+    environment.filters["words"] = lambda name: str(name).replace("_", " ")
+    environment.filters["provenance"] = _provenance
+    return environment.get_template("report.html.j2").render(
+        evaluation=evaluation,
+        plots=_plots(evaluation),
+        headlines=[wording.headlines(sample, evaluation) for sample in evaluation.samples],
+        support=[wording.support(sample, evaluation) for sample in evaluation.samples],
+        made=time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime()),
+    )
+
+
+def _plots(evaluation: Evaluation) -> dict[str, Any]:
+    from caloforge.reports import curves, images
+    from caloforge.reports.style import plot_style
+
+    with plot_style():
+        return {
+            "displays": images.event_displays(evaluation),
+            "means": images.mean_images(evaluation),
+            "response": curves.response_plot(evaluation),
+            "observables": [curves.observable_plot(histogram, evaluation) for histogram in evaluation.histograms],
+            "correlations": images.correlation_matrices(evaluation),
+            "importance": [
+                curves.importance_plot(sample.classifier, index) for index, sample in enumerate(evaluation.samples)
+            ],
+        }
+
+
+def _provenance(facts: dict[str, Any]) -> list[tuple[str, str]]:
+    """Facts as text, long values cut."""
+    lines = []
+    for key, value in facts.items():
+        text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+        lines.append((key.replace("_", " "), text if len(text) <= 300 else text[:297] + "..."))
+    return lines
