@@ -48,7 +48,8 @@ def read_lhcb_npz(path: str | Path, detector: Detector) -> Showers:
 
 def _read_arrays(path: Path) -> dict[str, NDArray[Any]]:
     try:
-        with np.load(path, allow_pickle=False) as file:
+        # Opened here, because numpy leaves a file open that turns out to be cut.
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
             missing = [name for name in _NAMES if name not in file.files]
             if missing:
                 raise FormatError(

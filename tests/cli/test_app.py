@@ -1,0 +1,148 @@
+"""The command line: exit codes, where messages go, help."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+import caloforge
+from caloforge import _PUBLIC
+from caloforge.cli import main
+from caloforge.cli.app import INTERRUPTED
+from caloforge.cli.verbs import VERBS
+from caloforge.errors import WorkError
+from caloforge.showers import Showers, load, save
+
+Output = pytest.CaptureFixture[str]
+
+
+def one_error_line(output: Output) -> str:
+    """The message of the only line on stderr; nothing may be on stdout."""
+    captured = output.readouterr()
+    assert captured.out == ""
+    assert captured.err.startswith("error: ")
+    assert captured.err.count("\n") == 1
+    return captured.err
+
+
+def test_help_lists_every_verb(capsys: Output) -> None:
+    assert main(["--help"]) == 0
+    text = capsys.readouterr().out
+    for verb in VERBS:
+        assert f" {verb.name} " in text
+
+
+def test_version(capsys: Output) -> None:
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out == f"caloforge {caloforge.__version__}\n"
+
+
+@pytest.mark.parametrize("arguments", [["frobnicate"], ["detectors", "--frob"], ["convert"], []])
+def test_usage_errors_exit_with_2(arguments: list[str]) -> None:
+    assert main(arguments) == 2
+
+
+@pytest.mark.parametrize("verb", VERBS, ids=lambda verb: verb.name)
+def test_every_verb_has_a_function_of_its_name_and_help_with_an_example(
+    verb: object, capsys: Output, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = next(known for known in VERBS if known is verb)
+    assert found.name in _PUBLIC or found.name == "detectors"
+    if importlib.util.find_spec(found.module) is None:
+        pytest.skip(f"{found.module} is not written yet")
+    monkeypatch.setenv("COLUMNS", "200")
+    assert main([found.name, "--help"]) == 0
+    assert f"Example: {found.example}" in capsys.readouterr().out
+
+
+def test_detectors(capsys: Output, tmp_path: Path) -> None:
+    assert main(["detectors"]) == 0
+    assert capsys.readouterr().out.startswith("lhcb-ecal ")
+    assert main(["detectors", "--json"]) == 0
+    assert [entry["name"] for entry in json.loads(capsys.readouterr().out)] == ["lhcb-ecal"]
+    assert main(["detectors", "lhcb-ecal"]) == 0
+    text = capsys.readouterr().out
+    for part in ("e- (11)", "1 GeV to 100 GeV", "-20 deg to 20 deg", "30 x 30 cells", "back at 396 mm"):
+        assert part in text
+    picture = tmp_path / "ecal.png"
+    assert main(["detectors", "lhcb-ecal", "--json", "--draw", str(picture)]) == 0
+    facts = json.loads(capsys.readouterr().out)
+    assert facts["cells"] == {"shape": [30, 30], "size": [20.0, 20.0], "number": 900}
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    assert main(["detectors", "lhcb-ecal", "--draw", str(picture)]) == 2
+    assert "exists" in one_error_line(capsys)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["detectors", "lhcb"], "unknown detector 'lhcb'; did you mean 'lhcb-ecal'"),
+        (["detectors", "none.toml"], "cannot read the detector file none.toml"),
+        (["detectors", "--draw", "x.png"], "--draw needs the name of a detector"),
+        (["detectors", "lhcb-ecal", "--draw", "x.doc"], "must end in .png"),
+        (["convert", "none.h5", "x.npz", "--to", "lhcb-npz"], "none.h5: No such file"),
+        (["convert", "none.h5", "x.npz", "--to", "npz"], "unknown format 'npz'"),
+    ],
+)
+def test_bad_requests_are_one_line_and_exit_with_2(
+    arguments: list[str], message: str, capsys: Output, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(arguments) == 2
+    assert message in one_error_line(capsys)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_convert(capsys: Output, tmp_path: Path, showers: Showers) -> None:
+    source, npz, back = (str(tmp_path / name) for name in ("a.h5", "a.npz", "b.h5"))
+    save(source, showers, source="geant4", provenance={})
+    assert main(["convert", source, npz, "--to", "lhcb-npz"]) == 0
+    assert main(["convert", npz, back, "--to", "caloforge", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out.splitlines()[-1]) == {
+        "output": back,
+        "format": "caloforge",
+        "showers": 40,
+    }
+    assert (load(back).energies == showers.energies).all()
+    content = Path(back).read_bytes()
+    Path(source).write_bytes(Path(source).read_bytes()[:5000])
+    assert main(["convert", source, back, "--to", "caloforge", "--overwrite"]) == 2
+    assert "cut or damaged" in one_error_line(capsys)
+    assert Path(back).read_bytes() == content
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (WorkError("it\nfailed"), 1),
+        (OSError(28, "No space left on device"), 1),
+        (KeyboardInterrupt(), INTERRUPTED),
+    ],
+)
+def test_errors_during_work(error: BaseException, code: int, capsys: Output, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*arguments: object, **options: object) -> None:
+        raise error
+
+    monkeypatch.setattr("caloforge.showers.convert.convert", fail)
+    assert main(["convert", "a", "b", "--to", "caloforge"]) == code
+    if code == 1:
+        assert "failed" in (line := one_error_line(capsys)) or "No space left" in line
+
+
+def test_sigterm_cleans_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, showers: Showers) -> None:
+    save(tmp_path / "a.h5", showers, source="geant4", provenance={})
+    present: list[int] = []
+
+    def append(*arguments: object) -> None:
+        present.append(len(list(tmp_path.iterdir())))
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    monkeypatch.setattr("caloforge.showers.hdf5.ShowerWriter.append", append)
+    assert main(["convert", str(tmp_path / "a.h5"), str(tmp_path / "b.h5"), "--to", "caloforge"]) == 143
+    assert present == [2]  # the input and the unfinished output, which is gone now
+    assert [path.name for path in tmp_path.iterdir()] == ["a.h5"]

@@ -1,0 +1,64 @@
+"""Fixtures that every test may use."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from caloforge.detector import Detector, draw_conditions, load_detector
+from caloforge.random import uniforms
+from caloforge.showers import Showers
+
+
+@pytest.fixture(scope="session")
+def lhcb() -> Detector:
+    return load_detector("lhcb-ecal")
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder with full simulation, which is not part of the repository."""
+    folder = Path(os.environ.get("CALOFORGE_DATA") or Path(__file__).parents[2] / "shared" / "data")
+    if not (folder / "lhcb-ecal-electron-test.h5").is_file():
+        pytest.skip(f"no full simulation in {folder}; set CALOFORGE_DATA to the folder that has it")
+    return folder
+
+
+def synthetic_showers(detector: Detector, n: int, seed: int = 1) -> Showers:
+    """Showers with about the right mean energy and width, fluctuating cells and many zeros."""
+    conditions = draw_conditions(detector, seed, 0, n)
+    column = conditions.column
+    axis = np.stack(
+        [
+            column("x") + detector.reference_depth * np.tan(column("angle_xz")),
+            column("y") + detector.reference_depth * np.tan(column("angle_yz")),
+        ],
+        axis=1,
+    )
+    distance = np.linalg.norm(detector.cell_centres[None] - axis[:, None], axis=2)
+    noise = -np.log(uniforms(seed, "test", 0, n, detector.n_cells))
+    energies = 0.05 * column("energy")[:, None] * np.exp(-distance / 15.0) * noise
+    energies[energies < 0.1] = 0.0
+    profile = np.exp(-0.5 * ((np.arange(detector.n_layers) - 20) / 10) ** 2)
+    layers = energies.sum(axis=1)[:, None] * profile / profile.sum()
+    return Showers(detector, conditions, energies.astype(np.float32), layers, 5 * layers)
+
+
+@pytest.fixture(scope="session")
+def make_showers(lhcb: Detector) -> Callable[..., Showers]:
+    """``make_showers(n, seed=1)``: synthetic showers of lhcb-ecal."""
+
+    def make(n: int, seed: int = 1) -> Showers:
+        return synthetic_showers(lhcb, n, seed)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def showers(make_showers: Callable[..., Showers]) -> Showers:
+    """40 synthetic showers of lhcb-ecal."""
+    return make_showers(40)
