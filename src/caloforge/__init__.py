@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 from caloforge._version import __version__
 
 if TYPE_CHECKING:
+    from caloforge.cli.demo import demo
+    from caloforge.deployment import export
     from caloforge.detector import (
         Conditions,
         Detector,
@@ -26,10 +28,14 @@ if TYPE_CHECKING:
         load_detector,
     )
     from caloforge.errors import CaloForgeError
+    from caloforge.evaluation import evaluate
+    from caloforge.generation import generate
+    from caloforge.generation.bench import bench
     from caloforge.showers import ShowerFile, Showers, ShowerWriter, concatenate, load, save
     from caloforge.showers.convert import convert
+    from caloforge.training import train
 
-# Public name -> module that defines it. A name may be missing on a light installation only when it is called.
+# Public name -> module that defines it.
 _PUBLIC = {
     "CaloForgeError": "caloforge.errors",
     "Conditions": "caloforge.detector",
@@ -37,15 +43,15 @@ _PUBLIC = {
     "ShowerFile": "caloforge.showers",
     "ShowerWriter": "caloforge.showers",
     "Showers": "caloforge.showers",
-    "bench": "caloforge.api",
+    "bench": "caloforge.generation.bench",
     "check_domain": "caloforge.detector",
     "concatenate": "caloforge.showers",
     "convert": "caloforge.showers.convert",
-    "demo": "caloforge.api",
+    "demo": "caloforge.cli.demo",
     "detector_names": "caloforge.detector",
     "draw_conditions": "caloforge.detector",
     "evaluate": "caloforge.evaluation",
-    "export": "caloforge.api",
+    "export": "caloforge.deployment",
     "from_file_form": "caloforge.detector",
     "generate": "caloforge.generation",
     "load": "caloforge.showers",
@@ -62,15 +68,21 @@ __all__ = [
     "ShowerWriter",
     "Showers",
     "__version__",
+    "bench",
     "check_domain",
     "concatenate",
     "convert",
+    "demo",
     "detector_names",
     "draw_conditions",
+    "evaluate",
+    "export",
     "from_file_form",
+    "generate",
     "load",
     "load_detector",
     "save",
+    "train",
 ]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import signal
 import sys
@@ -28,8 +29,16 @@ class _LazyCommand(TyperCommand):
 
     def make_context(self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any) -> Any:
         function = vars(importlib.import_module(self._verb.module))[self._verb.name]
+
+        @functools.wraps(function)
+        def interruptible(*values: Any, **options: Any) -> None:
+            try:
+                function(*values, **options)
+            except KeyboardInterrupt:
+                raise typer.Exit(INTERRUPTED) from None
+
         app = typer.Typer(add_completion=False)
-        app.command(name=self._verb.name, epilog=f"Example: {self._verb.example}")(function)
+        app.command(name=self._verb.name, epilog=f"Example: {self._verb.example}")(interruptible)
         return typer.main.get_command(app).make_context(info_name, args, parent=parent, **extra)
 
 
