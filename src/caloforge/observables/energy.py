@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from array_api_compat import array_namespace, device
@@ -51,21 +53,22 @@ def sparsity(energies: Array, axis: ShowerAxis, detector: Detector, *, threshold
     return xp.mean(xp.astype(energies > threshold, energies.dtype), axis=1)
 
 
-def soft_sparsity(energies: Array, *, threshold: float, softness: float = 0.25, floor: float = 1e-4) -> Array:
-    """(N,) differentiable stand-in for `sparsity`, for use in a loss.
+def soft_sparsities(energies: Array, thresholds: Sequence[float], *, width: float = 1.0, floor: float = 1e-3) -> Array:
+    """(N, T) differentiable stand-ins for `sparsity` at T thresholds, for use in a loss.
 
-    Mean over the cells of sigmoid(log((e + floor) / (threshold + floor)) / softness); it tends to `sparsity` as
-    `softness` goes to 0.
+    Mean over the cells of a step in ln((e + floor) / (threshold + floor)) that rises linearly from 0 to 1 over `width`;
+    it tends to `sparsity` as `width` goes to 0.
 
     Args:
         energies: (N, n_cells), MeV, not negative.
-        threshold: MeV.
-        softness: width of the step in log energy.
+        thresholds: MeV.
+        width: of the step, in log energy.
         floor: MeV, keeps the logarithm finite for empty cells.
     """
     xp = array_namespace(energies)
-    argument = xp.log((energies + floor) / (threshold + floor)) / softness
-    return xp.mean(0.5 * (xp.tanh(0.5 * argument) + 1.0), axis=1)  # a sigmoid that cannot overflow
+    logs = xp.log(energies + floor) / width + 0.5
+    steps = [xp.clip(logs - math.log(threshold + floor) / width, 0.0, 1.0) for threshold in thresholds]
+    return xp.stack([xp.mean(step, axis=1) for step in steps], axis=1)
 
 
 def hottest_ratio(energies: Array, axis: ShowerAxis, detector: Detector) -> Array:

@@ -1,0 +1,130 @@
+"""The critic and the regressor inside it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from caloforge.models.wgan_gp.generator import ShowerGenerator, pad_to_multiple
+from caloforge.models.wgan_gp.moments import ConditionalMoments, dense
+from caloforge.models.wgan_gp.settings import NetworkSettings
+from caloforge.observables import compute, observables_for, soft_sparsities
+
+if TYPE_CHECKING:
+    from caloforge.detector import Detector
+
+_PULL_RANGE = (-5.0, 8.0)
+
+
+class PatchConvolution(nn.Module):
+    """A convolution whose stride is its kernel size, on images (N, H, W, K): one matrix product a layer.
+
+    The gradient penalty differentiates the critic twice; that is three times as fast in this form as with nn.Conv2d.
+    """
+
+    def __init__(self, inputs: int, outputs: int, size: int) -> None:
+        super().__init__()
+        self.size = size
+        self.linear = nn.Linear(inputs * size * size, outputs)
+
+    def forward(self, images: Tensor) -> Tensor:
+        size = self.size
+        n, height, width, channels = images.shape
+        patches = images.view(n, height // size, size, width // size, size, channels).transpose(2, 3)
+        result: Tensor = self.linear(patches.reshape(n, height // size, width // size, -1))
+        return result
+
+
+class ImageFeatures(nn.Module):
+    """Images (N, n_cells, K) of a grid of cells to ``hidden`` features: two patch convolutions (3 and 2), one dense."""
+
+    def __init__(self, shape: tuple[int, int], inputs: int, channels: int, hidden: int) -> None:
+        super().__init__()
+        self.shape = shape
+        positions = -(-shape[0] // 6) * -(-shape[1] // 6)
+        self.first = PatchConvolution(inputs, channels, 3)
+        self.second = PatchConvolution(channels, 4 * channels, 2)
+        self.last = nn.Linear(4 * channels * positions, hidden)
+
+    def forward(self, images: Tensor) -> Tensor:
+        grid = pad_to_multiple(images.reshape(len(images), *self.shape, -1), 6)
+        hidden = functional.leaky_relu(self.second(functional.leaky_relu(self.first(grid), 0.2)), 0.2)
+        return functional.leaky_relu(self.last(hidden.flatten(1)), 0.2)
+
+
+class Regressor(nn.Module):
+    """Values v (N, n_cells) of a shower back to its condition features (N, C); trained on full simulation, frozen."""
+
+    def __init__(self, detector: Detector, settings: NetworkSettings) -> None:
+        super().__init__()
+        self.image = ImageFeatures(detector.cells.shape, 1, settings.critic_channels // 2, settings.hidden)
+        self.head = nn.Linear(settings.hidden, len(detector.conditions))
+
+    def forward(self, values: Tensor) -> Tensor:
+        result: Tensor = self.head(self.image(values[:, :, None] / 3))
+        return result
+
+
+class ObservableFeatures(nn.Module):
+    """Differentiable observables of showers as pulls: minus mean, over deviation, both given the conditions.
+
+    The shares of cells above thresholds, which have no gradient, enter through their smooth form.
+    """
+
+    def __init__(self, detector: Detector, settings: NetworkSettings) -> None:
+        super().__init__()
+        self.detector = detector
+        self.names = [name for name, observable in observables_for(detector).items() if observable.differentiable]
+        self.n_outputs = len(self.names) + len(detector.sparsity_thresholds)
+        self.moments = ConditionalMoments(len(detector.conditions), self.n_outputs, settings.hidden // 2)
+
+    def values(self, energies: Tensor, conditions: Tensor) -> Tensor:
+        """Energies (N, n_cells), conditions (N, C) -> observables (N, n_outputs), in their own units."""
+        smooth = torch.stack(list(compute(energies, conditions, self.detector, self.names).values()), 1)
+        return torch.cat([smooth, soft_sparsities(energies, self.detector.sparsity_thresholds)], 1)
+
+    def forward(self, energies: Tensor, conditions: Tensor, features: Tensor) -> Tensor:
+        mean, deviation = self.moments(features)
+        pulls: Tensor = (self.values(energies, conditions) - mean) / deviation
+        return pulls.clamp(-8.0, 8.0)
+
+
+class Critic(nn.Module):
+    """Pulls of all cells and the conditions to one number; the gradient penalty is taken in the pulls.
+
+    In pulls every cell has unit variance, so a bias of the hot cells, whose values fluctuate little, weighs as much as
+    one of the halo. Beside the image the critic sees the observables and how far the regressor finds the shower from
+    what was asked for; both are frozen.
+    """
+
+    def __init__(self, detector: Detector, settings: NetworkSettings) -> None:
+        super().__init__()
+        n_features = len(detector.conditions)
+        hidden = settings.hidden
+        self.observables = ObservableFeatures(detector, settings)
+        self.regressor = Regressor(detector, settings)
+        self.image = ImageFeatures(detector.cells.shape, 4, settings.critic_channels, hidden)
+        self.numbers = nn.Sequential(nn.Linear(self.observables.n_outputs + 2 * n_features, hidden), nn.SiLU())
+        self.head = dense(2 * hidden + n_features, hidden, 1)
+
+    def frozen(self) -> None:
+        """Keep the pre-trained parts as they are from now on."""
+        self.observables.requires_grad_(False)
+        self.regressor.requires_grad_(False)
+
+    def forward(self, pulls: Tensor, conditions: Tensor, generator: ShowerGenerator) -> Tensor:
+        """Pulls (N, n_cells), folded conditions (N, C) -> scores (N,); ``generator`` lends its frozen cell moments."""
+        features = generator.features(conditions)
+        mean, deviation = generator.cells(features)
+        energies = generator.to_energies(mean + deviation * pulls)
+        values = generator.to_values(energies)
+        observables = self.observables(energies, conditions, features)
+        misses = 10 * (self.regressor(values) - features)
+        images = torch.stack([pulls.clamp(*_PULL_RANGE), values / 3, torch.sigmoid(8 * (values - 0.3)), mean / 3], -1)
+        image = self.image(images)
+        numbers = self.numbers(torch.cat([observables, misses, features], 1))
+        score: Tensor = self.head(torch.cat([image, numbers, features], 1))
+        return score[:, 0]

@@ -1,0 +1,109 @@
+"""The generator: conditions and noise in, cell energies out, physical units at both ends."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from caloforge.models.wgan_gp.conditions import ConditionFeatures, MirrorFold
+from caloforge.models.wgan_gp.moments import ConditionalMoments, ResponseModel, dense
+from caloforge.models.wgan_gp.settings import NetworkSettings
+
+if TYPE_CHECKING:
+    from caloforge.detector import Detector
+
+_MAX_VALUE = 14.0  # ln(1 + e/epsilon) that no cell exceeds; keeps exp finite whatever the noise
+
+
+class PullNetwork(nn.Module):
+    """Pulls (v - mean) / deviation of all cells from noise: a dense map of the latent numbers, then convolutions.
+
+    The latent numbers make what cells have in common (how deep the shower starts, how it leans); the number of each
+    cell makes what it has alone; the convolutions tie neighbours together.
+    """
+
+    def __init__(self, n_features: int, shape: tuple[int, int], settings: NetworkSettings) -> None:
+        super().__init__()
+        self.shape = shape
+        self.maps = settings.maps
+        n_cells = shape[0] * shape[1]
+        hidden, channels = settings.hidden, settings.channels
+        self.latent = dense(n_features + settings.latent + 1, hidden, hidden, n_cells * settings.maps)
+        last = nn.Conv2d(channels, 1, 1)
+        self.convolutions = nn.Sequential(
+            nn.Conv2d(settings.maps + 3, channels, 3, padding=1),
+            nn.LeakyReLU(0.2),
+            nn.Conv2d(channels, channels, 3, padding=1),
+            nn.LeakyReLU(0.2),
+            last,
+        )
+        self.own = nn.Parameter(torch.tensor(0.9))
+        self.shared = nn.Parameter(torch.tensor(0.1))
+        nn.init.normal_(last.weight, std=0.02)
+        assert last.bias is not None
+        nn.init.zeros_(last.bias)
+
+    def forward(self, features: Tensor, common: Tensor, single: Tensor, mean: Tensor, deviation: Tensor) -> Tensor:
+        """Features (N, C), noise (N, 1 + latent) and (N, n_cells), moments of the cells -> pulls (N, n_cells)."""
+        maps = self.latent(torch.cat([features, common], 1)).view(-1, self.maps, *self.shape)
+        images = [single, mean / 3, torch.log(deviation)]
+        stack = torch.cat([maps, *(image.view(-1, 1, *self.shape) for image in images)], 1)
+        local: Tensor = self.convolutions(stack.contiguous(memory_format=torch.channels_last)).reshape(single.shape)
+        pulls: Tensor = local + self.own * single + self.shared * maps[:, 0].reshape(single.shape)
+        return pulls
+
+
+class ShowerGenerator(nn.Module):
+    """The whole sampler: (conditions (N, C), noise (N, noise_width)) -> energies (N, n_cells), MeV.
+
+    1. Reflect the conditions into one quadrant (``MirrorFold``).
+    2. Draw the visible energy from ``ResponseModel``.
+    3. v = max(0, mean + deviation * pull): moments of each cell given the conditions, pulls from ``PullNetwork``; a
+       cell below zero is off. e = epsilon (exp(v) - 1).
+    4. Scale the cells to the visible energy; reflect back.
+    """
+
+    def __init__(self, detector: Detector, settings: NetworkSettings) -> None:
+        super().__init__()
+        n_features = len(detector.conditions)
+        self.energy_column = detector.column("energy")
+        self.epsilon = settings.epsilon
+        self.noise_width = settings.noise_width(detector.n_cells)
+        self.n_common = 1 + settings.latent
+        self.fold = MirrorFold(detector)
+        self.features = ConditionFeatures(detector)
+        self.cells = ConditionalMoments(n_features, detector.n_cells, settings.hidden)
+        self.response = ResponseModel(n_features, settings.hidden // 2)
+        self.pulls = PullNetwork(n_features, detector.cells.shape, settings)
+
+    def to_values(self, energies: Tensor) -> Tensor:
+        """v = ln(1 + e / epsilon)."""
+        return torch.log1p(energies / self.epsilon)
+
+    def to_energies(self, values: Tensor) -> Tensor:
+        """e = epsilon (exp(v) - 1), with v kept in the range of energies that exist."""
+        return torch.expm1(values.clamp(0.0, _MAX_VALUE)) * self.epsilon
+
+    def folded(self, conditions: Tensor, noise: Tensor) -> Tensor:
+        """Energies (N, n_cells) for conditions that are folded already."""
+        features = self.features(conditions)
+        common, single = noise[:, : self.n_common], noise[:, self.n_common :]
+        visible = self.response(features, common[:, 0]) * conditions[:, self.energy_column]
+        mean, deviation = self.cells(features)
+        energies = self.to_energies(mean + deviation * self.pulls(features, common, single, mean, deviation))
+        scaled: Tensor = energies * (visible / energies.sum(1).clamp_min(1e-3))[:, None]
+        return scaled
+
+    def forward(self, conditions: Tensor, noise: Tensor) -> Tensor:
+        flips = self.fold.flips(conditions)
+        energies = self.folded(self.fold.conditions(conditions, flips), noise)
+        return self.fold.energies(energies, flips)
+
+
+def pad_to_multiple(images: Tensor, multiple: int) -> Tensor:
+    """Images (N, H, W, K) with rows and columns of zeros added until H and W are multiples."""
+    height, width = images.shape[1:3]
+    return functional.pad(images, (0, 0, 0, -width % multiple, 0, -height % multiple))

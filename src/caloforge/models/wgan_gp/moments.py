@@ -1,0 +1,94 @@
+"""What the conditions alone say: mean and deviation of the cells, of the observables and of the total energy."""
+
+from __future__ import annotations
+
+import itertools
+import math
+
+import torch
+from torch import Tensor, nn
+
+N_KNOTS = 29
+
+
+def dense(*widths: int) -> nn.Sequential:
+    """Linear layers of the given widths with SiLU between them."""
+    layers: list[nn.Module] = []
+    for inputs, outputs in itertools.pairwise(widths):
+        layers += [nn.Linear(inputs, outputs), nn.SiLU()]
+    return nn.Sequential(*layers[:-1])
+
+
+class ConditionalMoments(nn.Module):
+    """Mean and standard deviation of K quantities as smooth functions of the condition features.
+
+    The network works on quantities standardised with the training sample's ``offset`` and ``scale``, both (K,).
+    """
+
+    offset: Tensor
+    scale: Tensor
+
+    def __init__(self, n_features: int, n_outputs: int, hidden: int) -> None:
+        super().__init__()
+        self.network = dense(n_features, hidden, hidden, 2 * n_outputs)
+        self.register_buffer("offset", torch.zeros(n_outputs))
+        self.register_buffer("scale", torch.ones(n_outputs))
+
+    def standardise_with(self, values: Tensor) -> None:
+        """Take offset and scale from training values (N, K)."""
+        self.offset.copy_(values.mean(0))
+        self.scale.copy_(values.std(0).clamp_min(1e-6))
+
+    def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        """Features (N, C) to mean and deviation, both (N, K), in the units of the quantities."""
+        mean, log_deviation = self.network(features).chunk(2, 1)
+        return self.offset + self.scale * mean, self.scale * torch.exp(log_deviation)
+
+
+def gaussian_loss(mean: Tensor, deviation: Tensor, values: Tensor) -> Tensor:
+    """Mean negative log-likelihood of normal values, without the constant."""
+    pull = (values - mean) / deviation
+    return (0.5 * pull.square() + torch.log(deviation)).mean()
+
+
+def censored_loss(mean: Tensor, deviation: Tensor, values: Tensor, *, edge: float = 0.02) -> Tensor:
+    """Mean negative log-likelihood of max(0, normal): a cell is off (v <= edge), or on with a value.
+
+    Source: J. Tobin, "Estimation of relationships for limited dependent variables", Econometrica 26 (1958) 24.
+    """
+    pull = (values - mean) / deviation
+    on = 0.5 * pull.square() + torch.log(deviation) + 0.5 * math.log(2 * math.pi)
+    off = -torch.special.log_ndtr((edge - mean) / deviation)
+    return torch.where(values > edge, on, off).mean()
+
+
+class ResponseModel(nn.Module):
+    """E_vis / E given the conditions: r = mean + deviation * q(z), z standard normal.
+
+    q is the piecewise linear map from normal quantiles to the quantiles of the training residuals, so that r has the
+    distribution of full simulation up to how well mean and deviation follow the conditions.
+    """
+
+    knots: Tensor
+    quantiles: Tensor
+
+    def __init__(self, n_features: int, hidden: int) -> None:
+        super().__init__()
+        self.moments = ConditionalMoments(n_features, 1, hidden)
+        self.register_buffer("knots", torch.linspace(-3.5, 3.5, N_KNOTS))
+        self.register_buffer("quantiles", torch.linspace(-3.5, 3.5, N_KNOTS))
+
+    def fit_quantiles(self, residuals: Tensor) -> None:
+        """Take the quantiles of the training residuals (N,), (r - mean) / deviation."""
+        probability = torch.special.ndtr(self.knots.double())
+        self.quantiles.copy_(torch.quantile(residuals.double(), probability))
+
+    def forward(self, features: Tensor, normal: Tensor) -> Tensor:
+        """Features (N, C) and standard normal numbers (N,) to E_vis / E (N,), positive."""
+        mean, deviation = self.moments(features)
+        slopes = self.quantiles.diff() / self.knots.diff()
+        bends = torch.cat([slopes[:1], slopes.diff()])
+        z = normal.clamp(-3.5, 3.5)[:, None]
+        residual = self.quantiles[0] + (torch.relu(z - self.knots[:-1]) * bends).sum(1)
+        response: Tensor = mean[:, 0] + deviation[:, 0] * residual
+        return response.clamp_min(1e-3)

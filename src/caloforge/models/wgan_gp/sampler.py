@@ -1,0 +1,111 @@
+"""A trained generator as a sampler on torch, as weights in a bundle and as an ONNX graph."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import logging
+import tempfile
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, final
+
+import numpy as np
+import safetensors.torch
+import torch
+from numpy.typing import NDArray
+
+from caloforge.errors import FormatError, WorkError, require
+from caloforge.models.base import Sampler
+from caloforge.models.wgan_gp.generator import ShowerGenerator
+from caloforge.models.wgan_gp.settings import NetworkSettings
+from caloforge.random import normals
+
+if TYPE_CHECKING:
+    from caloforge.detector import Detector
+    from caloforge.models.bundle import Bundle
+
+PARITY = 1e-5
+"""Largest difference between torch and onnxruntime, relative to the hottest cell of the shower."""
+
+
+@final
+class TorchSampler(Sampler):
+    """A generator in evaluation mode behind the contract of every sampler."""
+
+    def __init__(self, detector: Detector, generator: ShowerGenerator) -> None:
+        super().__init__(detector, generator.noise_width)
+        self.generator = generator.eval()
+
+    def sample(self, conditions: NDArray[np.float32], noise: NDArray[np.float32]) -> NDArray[np.float32]:
+        conditions, noise = self.checked(conditions, noise)
+        with torch.inference_mode():
+            energies = self.generator(torch.from_numpy(conditions), torch.from_numpy(noise))
+        showers: NDArray[np.float32] = energies.numpy()
+        return showers
+
+
+def save_weights(generator: ShowerGenerator) -> bytes:
+    """The generator's parameters and buffers in the safetensors format."""
+    return safetensors.torch.save({name: tensor.contiguous() for name, tensor in generator.state_dict().items()})
+
+
+def load_torch_sampler(bundle: Bundle) -> Sampler:
+    """The sampler of a wgan-gp bundle on torch, on the CPU.
+
+    Raises:
+        FormatError: the weights do not fit the networks that the bundle's configuration describes.
+    """
+    generator = ShowerGenerator(bundle.detector, NetworkSettings(**bundle.config["network"]))
+    try:
+        generator.load_state_dict(safetensors.torch.load(bundle.part("weights.safetensors")))
+    except RuntimeError as error:
+        raise FormatError(f"the weights in {bundle.path} do not fit the configuration beside them: {error}") from error
+    return TorchSampler(bundle.detector, generator)
+
+
+def export_onnx(generator: ShowerGenerator, detector: Detector) -> bytes:
+    """The whole sampler as ONNX: ``conditions`` (N, C), ``noise`` (N, noise_width) -> ``showers`` (N, n_cells), MeV.
+
+    Raises:
+        WorkError: onnxruntime and torch differ by more than ``PARITY`` on conditions drawn from the detector's domain.
+    """
+    require("onnx", "train")
+    require("onnxscript", "train")
+    generator = generator.eval()
+    conditions = torch.tensor(np.stack([detector.low, detector.high]), dtype=torch.float32)
+    noise = torch.from_numpy(normals(0, "export", 0, 2, generator.noise_width))
+    batch = torch.export.Dim("batch")
+    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()), tempfile.TemporaryDirectory() as folder:
+        warnings.simplefilter("ignore")  # torch's exporter warns about its own internals
+        logging.getLogger("onnxscript").setLevel(logging.ERROR)
+        program = torch.onnx.export(
+            generator,
+            (conditions, noise),
+            dynamo=True,
+            external_data=False,
+            input_names=["conditions", "noise"],
+            output_names=["showers"],
+            dynamic_shapes={"conditions": {0: batch}, "noise": {0: batch}},
+        )
+        assert program is not None
+        path = Path(folder) / "sampler.onnx"
+        program.save(str(path), external_data=False)
+        graph = path.read_bytes()
+    _check_parity(graph, TorchSampler(detector, generator))
+    return graph
+
+
+def _check_parity(graph: bytes, sampler: TorchSampler) -> None:
+    import onnxruntime
+
+    from caloforge.detector import draw_conditions
+
+    conditions = draw_conditions(sampler.detector, seed=0, start=0, count=64).matrix.astype(np.float32)
+    noise = normals(0, "noise", 0, 64, sampler.noise_width)
+    session = onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"])
+    exported = session.run(["showers"], {"conditions": conditions, "noise": noise})[0]
+    expected = sampler.sample(conditions, noise)
+    worst = float((np.abs(exported - expected) / expected.max(axis=1, keepdims=True)).max())
+    if not worst <= PARITY:
+        raise WorkError(f"the exported ONNX graph differs from torch by {worst:.2g} of the hottest cell (<= {PARITY})")

@@ -1,0 +1,91 @@
+"""The training file: everything that decides the result, checked once, then frozen."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+from caloforge.errors import FormatError, RequestError, nearest_name, unknown_name
+from caloforge.models.base import FAMILIES
+from caloforge.models.wgan_gp.settings import NetworkSettings
+
+
+class _Config(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    seed: int = Field(default=0, ge=0, description="seed of batches, noise and initial weights")
+    validation_events: int = Field(
+        default=5000, ge=100, description="events at the end of the file kept for validation"
+    )
+
+
+class NeighbourConfig(_Config):
+    """How to fit ``neighbour``."""
+
+    model: Literal["neighbour"] = "neighbour"
+
+
+class WganGpConfig(_Config):
+    """How to train ``wgan-gp``; the defaults are the shipped model's."""
+
+    model: Literal["wgan-gp"] = "wgan-gp"
+    network: NetworkSettings = NetworkSettings()
+    pretraining_steps: int = Field(default=3000, ge=1, description="steps for each part that is fitted beforehand")
+    epochs: int = Field(default=24, ge=1)
+    batch_size: int = Field(default=128, ge=2)
+    critic_steps: int = Field(default=5, ge=1, description="critic steps a generator step")
+    gradient_penalty: float = Field(default=10.0, ge=0)
+    penalty_events: int = Field(default=32, ge=1, description="events of each batch that the penalty is taken on")
+    generator_learning_rate: float = Field(default=5e-4, gt=0)
+    critic_learning_rate: float = Field(default=1e-3, gt=0)
+    averaging: float = Field(default=0.999, ge=0, lt=1, description="decay of the average of the generator's weights")
+
+
+TrainingConfig = Annotated[NeighbourConfig | WganGpConfig, Field(discriminator="model")]
+_ADAPTER: TypeAdapter[NeighbourConfig | WganGpConfig] = TypeAdapter(TrainingConfig)
+
+
+def make_config(values: dict[str, Any]) -> NeighbourConfig | WganGpConfig:
+    """A checked configuration from plain values; ``model`` is required.
+
+    Raises:
+        RequestError: an unknown model, key or value; the message names it and what is right.
+
+    >>> make_config({"model": "wgan-gp", "epochs": 2}).epochs
+    2
+    >>> make_config({"model": "wgan-gp", "epocs": 2})
+    Traceback (most recent call last):
+    caloforge.errors.RequestError: training file: unknown key 'epocs'; did you mean 'epochs'?
+    """
+    if values.get("model") not in FAMILIES:
+        raise unknown_name("model", str(values.get("model")), FAMILIES)
+    try:
+        return _ADAPTER.validate_python(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"][1:])
+        if first["type"] == "extra_forbidden":
+            model = WganGpConfig if values["model"] == "wgan-gp" else NeighbourConfig
+            known = [*model.model_fields, *NetworkSettings.model_fields]
+            nearest = nearest_name(str(first["loc"][-1]), known)
+            hint = f"; did you mean {nearest!r}?" if nearest else f"; known: {', '.join(model.model_fields)}"
+            raise RequestError(f"training file: unknown key {place!r}{hint}") from None
+        raise RequestError(f"training file: {place} = {first['input']!r}: {first['msg']}") from None
+
+
+def load_config(path: str | Path) -> NeighbourConfig | WganGpConfig:
+    """Read a training file (YAML).
+
+    Raises:
+        FormatError: the file is missing or not a YAML mapping. RequestError: see :func:`make_config`.
+    """
+    try:
+        values = yaml.safe_load(Path(path).read_text())
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise FormatError(f"cannot read the training file {path}: {error}") from error
+    if not isinstance(values, dict):
+        raise FormatError(f"the training file {path} must hold keys and values, such as 'model: wgan-gp'")
+    return make_config(values)

@@ -1,0 +1,23 @@
+"""What every training step needs: its own random numbers and its batch."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from caloforge.random import uniforms
+from caloforge.training.data import Sample
+
+
+def step_generator(seed: int, stream: str, step: int) -> torch.Generator:
+    """A generator that depends on seed, stream and step only, so that a resumed training draws the same numbers."""
+    return torch.Generator().manual_seed(int(uniforms(seed, stream, step, 1, 1)[0, 0] * 2**52))
+
+
+def batch_of(sample: Sample, rows: Tensor | slice, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Energies (B, n_cells) and conditions (B, C) of some events, float32."""
+    index = rows if isinstance(rows, slice) else rows.numpy()
+    energies = torch.from_numpy(np.array(sample.energies[index]))
+    conditions = torch.from_numpy(sample.conditions.matrix[index]).float()
+    return energies.to(device), conditions.to(device)

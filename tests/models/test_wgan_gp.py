@@ -1,0 +1,162 @@
+"""The networks of wgan-gp: symmetry, conservation, known distributions, and what is exported."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+import onnxruntime  # noqa: E402
+
+from caloforge.detector import Detector, draw_conditions, mirror_cells  # noqa: E402
+from caloforge.errors import FormatError  # noqa: E402
+from caloforge.models.bundle import Domain, read_bundle, write_bundle  # noqa: E402
+from caloforge.models.wgan_gp.critic import Critic, PatchConvolution  # noqa: E402
+from caloforge.models.wgan_gp.generator import ShowerGenerator  # noqa: E402
+from caloforge.models.wgan_gp.moments import ResponseModel, censored_loss  # noqa: E402
+from caloforge.models.wgan_gp.sampler import TorchSampler, export_onnx, load_torch_sampler, save_weights  # noqa: E402
+from caloforge.models.wgan_gp.settings import NetworkSettings  # noqa: E402
+from caloforge.random import normals  # noqa: E402
+
+SMALL = NetworkSettings(latent=3, maps=2, channels=3, critic_channels=4, hidden=8)
+
+
+@pytest.fixture(scope="module")
+def generator(lhcb: Detector) -> ShowerGenerator:
+    torch.manual_seed(5)
+    made = ShowerGenerator(lhcb, SMALL)
+    made.response.moments.offset.fill_(0.15)
+    made.response.moments.scale.fill_(0.005)
+    return made.eval()
+
+
+@pytest.fixture(scope="module")
+def conditions(lhcb: Detector) -> np.ndarray:
+    return draw_conditions(lhcb, 3, 0, 50).matrix.astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def noise(generator: ShowerGenerator) -> np.ndarray:
+    return normals(3, "noise", 0, 50, generator.noise_width)
+
+
+@pytest.fixture(scope="module")
+def graph(generator: ShowerGenerator, lhcb: Detector) -> bytes:
+    return export_onnx(generator, lhcb)
+
+
+@pytest.mark.parametrize(("flip_x", "flip_y"), [(True, False), (False, True), (True, True)])
+def test_mirrored_conditions_give_mirrored_showers(
+    lhcb: Detector, generator: ShowerGenerator, noise: np.ndarray, flip_x: bool, flip_y: bool
+) -> None:
+    sampler = TorchSampler(lhcb, generator)
+    plain = draw_conditions(lhcb, 3, 0, 50)
+    flags = np.full(50, flip_x), np.full(50, flip_y)
+    mirrored = sampler.sample(plain.mirrored(*flags).matrix.astype(np.float32), noise)
+    expected = mirror_cells(sampler.sample(plain.matrix.astype(np.float32), noise), lhcb, *flags)
+    np.testing.assert_array_equal(mirrored, expected)
+
+
+def test_the_cells_add_up_to_the_visible_energy_that_was_drawn(
+    generator: ShowerGenerator, conditions: np.ndarray, noise: np.ndarray
+) -> None:
+    with torch.no_grad():
+        folded = generator.fold.conditions(
+            torch.from_numpy(conditions), generator.fold.flips(torch.from_numpy(conditions))
+        )
+        energies = generator.folded(folded, torch.from_numpy(noise))
+        drawn = generator.response(generator.features(folded), torch.from_numpy(noise[:, 0])) * folded[:, 0]
+    assert (energies >= 0).all()
+    torch.testing.assert_close(energies.sum(1), drawn, rtol=1e-5, atol=0)
+
+
+def test_values_and_energies_are_inverse(generator: ShowerGenerator) -> None:
+    energies = torch.tensor([[0.0, 1e-3, 0.3, 10.0, 9000.0]])
+    torch.testing.assert_close(generator.to_energies(generator.to_values(energies)), energies, rtol=1e-5, atol=1e-6)
+
+
+def test_response_model_reproduces_the_distribution_of_its_residuals() -> None:
+    rng = np.random.default_rng(1)
+    residuals = rng.gamma(4.0, size=200_000)
+    model = ResponseModel(2, 8)
+    for parameter in model.moments.parameters():
+        torch.nn.init.zeros_(parameter)  # mean 0, deviation 1
+    model.fit_quantiles(torch.from_numpy(residuals))
+    with torch.no_grad():
+        drawn = model(torch.zeros(200_000, 2), torch.from_numpy(rng.standard_normal(200_000)).float()).numpy()
+    for probability in (0.01, 0.1, 0.5, 0.9, 0.99):
+        assert np.quantile(drawn, probability) == pytest.approx(np.quantile(residuals, probability), rel=0.02)
+
+
+def test_censored_loss_is_least_at_the_true_moments() -> None:
+    values = torch.from_numpy(np.random.default_rng(2).normal(0.3, 1.0, size=100_000)).clamp_min(0.0)
+
+    def loss(mean: float, deviation: float) -> float:
+        like = torch.ones_like(values)
+        return float(censored_loss(mean * like, deviation * like, values, edge=1e-9))
+
+    least = loss(0.3, 1.0)
+    assert all(loss(*other) > least for other in ((0.2, 1.0), (0.4, 1.0), (0.3, 0.9), (0.3, 1.1)))
+
+
+def test_patch_convolution_is_a_convolution_with_stride_equal_to_its_kernel() -> None:
+    torch.manual_seed(0)
+    ours = PatchConvolution(2, 5, 3)
+    theirs = torch.nn.Conv2d(2, 5, 3, stride=3)
+    with torch.no_grad():
+        theirs.weight.copy_(ours.linear.weight.view(5, 3, 3, 2).permute(0, 3, 1, 2))
+        theirs.bias.copy_(ours.linear.bias)
+        images = torch.randn(4, 12, 9, 2)
+        expected = theirs(images.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
+        torch.testing.assert_close(ours(images), expected)
+
+
+def test_the_critic_sees_each_event_alone(lhcb: Detector, generator: ShowerGenerator, conditions: np.ndarray) -> None:
+    critic = Critic(lhcb, SMALL)
+    pulls = torch.randn(6, lhcb.n_cells, generator=torch.Generator().manual_seed(1))
+    folded = torch.from_numpy(np.abs(conditions[:6]))
+    with torch.no_grad():
+        together = critic(pulls, folded, generator)
+        alone = torch.cat([critic(pulls[i : i + 1], folded[i : i + 1], generator) for i in range(6)])
+    torch.testing.assert_close(together, alone, rtol=1e-4, atol=1e-5)
+
+
+def test_onnx_gives_the_same_bits_in_any_batch_and_agrees_with_torch(
+    lhcb: Detector, generator: ShowerGenerator, graph: bytes, conditions: np.ndarray, noise: np.ndarray
+) -> None:
+    session = onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"])
+
+    def run(rows: slice) -> np.ndarray:
+        made: np.ndarray = session.run(["showers"], {"conditions": conditions[rows], "noise": noise[rows]})[0]
+        return made
+
+    together = run(slice(None))
+    np.testing.assert_array_equal(np.concatenate([run(slice(i, i + 1)) for i in range(50)]), together)
+    expected = TorchSampler(lhcb, generator).sample(conditions, noise)
+    assert (np.abs(together - expected) <= 1e-5 * expected.max(axis=1, keepdims=True)).all()
+
+
+def test_weights_come_back_from_a_bundle(
+    tmp_path: Path, lhcb: Detector, generator: ShowerGenerator, conditions: np.ndarray, noise: np.ndarray
+) -> None:
+    def bundle(name: str, settings: NetworkSettings) -> Path:
+        return write_bundle(
+            tmp_path / name,
+            family="wgan-gp",
+            detector=lhcb,
+            domain=Domain.of(lhcb),
+            noise_width=generator.noise_width,
+            config={"network": settings.model_dump()},
+            metrics={},
+            provenance={},
+            parts={"weights.safetensors": save_weights(generator)},
+        )
+
+    restored = load_torch_sampler(read_bundle(bundle("good.caloforge", SMALL)))
+    expected = TorchSampler(lhcb, generator).sample(conditions, noise)
+    np.testing.assert_array_equal(restored.sample(conditions, noise), expected)
+    with pytest.raises(FormatError, match="do not fit"):
+        load_torch_sampler(read_bundle(bundle("bad.caloforge", SMALL.model_copy(update={"hidden": 9}))))

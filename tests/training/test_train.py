@@ -1,0 +1,141 @@
+"""Training end to end on small networks: staging, interruption and resume, validation, neighbour."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from caloforge.detector import Detector
+from caloforge.errors import FormatError, RequestError
+from caloforge.models.bundle import read_bundle
+from caloforge.showers import ShowerFile, Showers, save
+from caloforge.training import train
+from caloforge.training.data import Sample, stage
+from caloforge.training.validation import binned_distances, score
+
+SETTINGS = """\
+model: wgan-gp
+epochs: 2
+batch_size: 20
+critic_steps: 2
+penalty_events: 5
+pretraining_steps: 3
+validation_events: 100
+network: {latent: 3, maps: 1, channels: 2, critic_channels: 2, hidden: 8}
+"""
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory, make_showers: Callable[..., Showers]) -> Path:
+    path = tmp_path_factory.mktemp("data") / "full.h5"
+    save(path, make_showers(300, 4), source="geant4", provenance={})
+    return path
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Path:
+    path = tmp_path / "train.yaml"
+    path.write_text(SETTINGS)
+    return path
+
+
+def test_staging_folds_the_showers_and_keeps_the_last_for_validation(
+    data: Path, tmp_path: Path, make_showers: Callable[..., Showers]
+) -> None:
+    original = make_showers(300, 4)
+    with ShowerFile(data) as file:
+        split = stage(file, tmp_path, 100, fold=True)
+    assert (len(split.training), len(split.validation)) == (200, 100)
+    conditions = split.validation.conditions
+    assert (conditions.column("angle_xz") >= 0).all()
+    assert (conditions.column("angle_yz") >= 0).all()
+    np.testing.assert_allclose(
+        np.abs(conditions.matrix), np.abs(original.conditions.matrix[200:]), rtol=1e-5, atol=1e-6
+    )
+    np.testing.assert_allclose(split.validation.energies.sum(1), original.energies[200:].sum(1), rtol=1e-6)
+
+
+def test_a_file_too_small_to_split_is_refused(data: Path, tmp_path: Path) -> None:
+    with ShowerFile(data) as file, pytest.raises(RequestError, match="at least 400 are needed"):
+        stage(file, tmp_path, 200, fold=True)
+
+
+def test_distances_of_a_sample_to_itself_are_zero_and_grow_with_a_shift(make_showers: Callable[..., Showers]) -> None:
+    sample = make_showers(400, 9)
+    same = binned_distances(sample.energies, sample.energies, sample.conditions)
+    assert score(same) == 0.0
+    hotter = binned_distances(sample.energies * 1.1, sample.energies, sample.conditions)
+    assert hotter["response"] > 0.1
+    assert hotter["asymmetry_along"] < 1e-4  # a common factor leaves the shape alone
+
+
+def test_a_training_that_is_interrupted_ends_with_the_weights_it_would_have_had(
+    data: Path, settings: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("torch")
+    from caloforge.training import wgan_gp
+    from caloforge.training.adversarial import Adversaries, Losses
+
+    whole, stopped = tmp_path / "whole.caloforge", tmp_path / "stopped.caloforge"
+    metrics = train("lhcb-ecal", data, whole, config=settings)
+    assert metrics["best_epoch"] in (1, 2)
+
+    monkeypatch.setattr(wgan_gp, "CHECKPOINT_STEPS", 3)
+    step = Adversaries.step
+
+    def interrupted(self: Adversaries, sample: Sample, number: int, total: int) -> Losses:
+        if number == 14:
+            raise KeyboardInterrupt
+        return step(self, sample, number, total)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Adversaries, "step", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            train("lhcb-ecal", data, stopped, config=settings)
+    assert not stopped.exists()
+    work = tmp_path / "stopped.caloforge.training"
+    assert (work / "checkpoint.safetensors").exists()
+
+    other = tmp_path / "other.yaml"
+    other.write_text(SETTINGS.replace("epochs: 2", "epochs: 3"))
+    with pytest.raises(RequestError, match="other data or settings"):
+        train("lhcb-ecal", data, stopped, config=other)
+
+    train("lhcb-ecal", data, stopped, config=settings)
+    assert not work.exists()
+    for part in ("weights.safetensors", "history.json"):
+        assert read_bundle(stopped).part(part) == read_bundle(whole).part(part)
+
+
+def test_a_cut_checkpoint_is_refused(data: Path, settings: Path, tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    work = tmp_path / "model.caloforge.training"
+    work.mkdir()
+    (work / "checkpoint.safetensors").write_bytes(b"\x10\x00\x00\x00\x00\x00\x00\x00{")
+    with pytest.raises(FormatError, match="not a whole checkpoint"):
+        train("lhcb-ecal", data, tmp_path / "model.caloforge", config=settings)
+
+
+def test_neighbour_learns_from_training_events_only(data: Path, tmp_path: Path) -> None:
+    settings = tmp_path / "neighbour.yaml"
+    settings.write_text("model: neighbour\nvalidation_events: 100\n")
+    assert train("lhcb-ecal", data, tmp_path / "n.caloforge", config=settings) == {"events": 200}
+    assert read_bundle(tmp_path / "n.caloforge").provenance["events"] == [0, 200]
+
+
+def test_bad_requests(data: Path, tmp_path: Path, lhcb: Detector) -> None:
+    output = tmp_path / "model.caloforge"
+    with pytest.raises(RequestError, match="either a model"):
+        train("lhcb-ecal", data, output)
+    with pytest.raises(FormatError, match="missing"):
+        train("lhcb-ecal", tmp_path / "missing.h5", output, model="wgan-gp")
+    toml = tmp_path / "other.toml"
+    toml.write_text(lhcb.toml.replace('name = "lhcb-ecal"', 'name = "my-ecal"'))
+    with pytest.raises(RequestError, match="not of 'my-ecal'"):
+        train(str(toml), data, output, model="neighbour")
+    output.touch()
+    with pytest.raises(RequestError, match="exists"):
+        train("lhcb-ecal", data, output, model="neighbour")
