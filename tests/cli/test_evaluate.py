@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from caloforge.cli import main
+from caloforge.reports import write
 from caloforge.showers import Showers, save
 
 
@@ -37,11 +38,13 @@ def test_it_writes_the_report_and_prints_its_path(
 
 
 def test_json_on_the_output_is_the_report_and_nothing_else(
-    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(write, "render_html", lambda _: "<html></html>")  # the page is the business of other tests
     assert main(arguments(folder, tmp_path / "report", "--json", "--seed", "3")) == 0
     printed = json.loads(capsys.readouterr().out)
-    assert Path(printed["report"]).is_file()
+    written = json.loads((tmp_path / "report" / "report.json").read_text(encoding="utf-8"))
+    assert printed == {"report": str(tmp_path / "report" / "report.html"), **written}
     assert printed["seed"] == 3
 
 

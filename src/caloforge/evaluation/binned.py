@@ -113,16 +113,14 @@ def energy_edges(low: float, high: float, incident: Sequence[NDArray[np.floating
     common_high = min(float(np.max(energies)) for energies in incident)
     # Float32 rounding must not push an event at the very end of a range out of it.
     ranges = [(low * (1 - 1e-6), high * (1 + 1e-6)), (common_low * (1 - 1e-6), common_high * (1 + 1e-6))]
-    for count in range(ENERGY_BINS, 0, -1):
+    for count in range(ENERGY_BINS if common_low <= common_high else 0, 0, -1):
         for first, last in ranges:
-            if last <= first:
-                continue
             edges = np.geomspace(first, last, count + 1)
             if all(_filled(energies, edges) for energies in incident):
                 return edges
     raise RequestError(
         f"the samples share no range of incident energy with {MIN_EVENTS} events each "
-        f"(in common: {common_low:g} to {common_high:g} MeV); generate with --like the reference"
+        f"(all of them lie above {common_low:g} and below {common_high:g} MeV); generate with --like the reference"
     )
 
 

@@ -127,6 +127,10 @@ def same_conditions(sample: Sample, reference: Sample) -> bool:
 
 
 def copied_events(sample: Sample, reference: Sample) -> int:
-    """How many showers of the sample have exactly the visible energy and the widths of a shower of the reference."""
-    keys = [s.visible + 1j * s.observables["width_along"] for s in (sample, reference)]
+    """How many showers of the sample have exactly the visible energy and as many lit cells as one of the reference."""
+    thresholds = [name for name in reference.observables if name.startswith("sparsity")]
+    keys = []
+    for item in (sample, reference):
+        lit = item.observables[thresholds[0]] if thresholds else np.zeros(len(item))
+        keys.append(item.visible + 1j * np.rint(lit * item.detector.n_cells))
     return int((np.isin(keys[0], keys[1]) & (sample.visible > 0)).sum())

@@ -255,7 +255,7 @@ def _compare_conditions(sample: Sample, truth: Sample, effort: Effort, seed: int
 
 def _warnings(sample: Sample, truth: Sample, conditions: list[ObservableDistances]) -> list[str]:
     found = []
-    different = [item.name for item in conditions if not item.wasserstein.within_floor]
+    different = [item.name for item in conditions if item.wasserstein.spreads_above_floor > 4]
     if different:
         found.append(
             f"The conditions differ from the reference's by more than chance ({', '.join(different)}): the distances "

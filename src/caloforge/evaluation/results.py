@@ -66,10 +66,15 @@ class Distance:
         return self.floor if self.floor_paired is None else self.floor_paired
 
     @property
+    def spreads_above_floor(self) -> float:
+        """How many spreads of the floor the value lies above the floor's mean."""
+        floor = self.strictest_floor
+        return (self.value.value - floor.value - ROUNDING) / max(floor.error, ROUNDING)
+
+    @property
     def within_floor(self) -> bool:
         """Whether samples of this size cannot tell the two apart by this metric."""
-        floor = self.strictest_floor
-        return self.value.value <= floor.value + WITHIN_SPREADS * floor.error + ROUNDING
+        return self.spreads_above_floor <= WITHIN_SPREADS
 
 
 @dataclass(frozen=True)

@@ -58,6 +58,9 @@ def observable_plot(histogram: Histogram, evaluation: Evaluation) -> Picture:
     upper.set_ylabel("share of showers")
     upper.legend(loc="best")
     lower.set_ylim(*RATIO)
+    lower.set_yticks([0.6, 1.0, 1.4])
+    for axes in (upper, lower):
+        axes.minorticks_off()
     lower.set_ylabel("ratio")
     lower.set_xlabel(histogram.label)
     return as_svg(figure, f"Distribution of {histogram.name} with its ratio to the reference")
@@ -102,7 +105,7 @@ def _response_panels(panels: Any, evaluation: Evaluation, name: str, guide: floa
     if name == "resolution":
         upper.set_yscale("log")
         upper.set_ylabel(r"resolution $\sigma/E$ [%]")
-        _plain_ticks(upper.yaxis)
+        _plain_ticks(upper.yaxis, (1.0, 1.5, 2.0, 3.0, 4.0, 6.0))
     else:
         # At least 1.5 % either way, or statistical fluctuations would look like structure.
         low, high = upper.get_ylim()
@@ -115,11 +118,11 @@ def _response_panels(panels: Any, evaluation: Evaluation, name: str, guide: floa
     _plain_ticks(lower.xaxis)
 
 
-def _plain_ticks(axis: Axis) -> None:
+def _plain_ticks(axis: Axis, subs: tuple[float, ...] = (1.0, 2.0, 5.0)) -> None:
     """1, 2, 5, 10 ... instead of powers of ten."""
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-    axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    axis.set_major_locator(LogLocator(subs=subs))
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axis.set_minor_formatter(NullFormatter())
 

@@ -45,11 +45,14 @@ def headlines(sample: SampleResult, evaluation: Evaluation) -> list[Headline]:
     if speed is not None:
         found.append(speed)
     ratio = sample.ratio
-    response = max(ratio.response, key=lambda value: abs(value - 1))
-    resolution = max(ratio.resolution, key=lambda value: abs(value - 1))
     bins = len(ratio.response)
-    found.append(Headline("Response, worst bin", percent(response - 1, 2), f"of {bins} bins of log E"))
-    found.append(Headline("Resolution, worst bin", percent(resolution - 1, 1), f"of {bins} bins of log E"))
+    for title, values, errors, digits in (
+        ("Response, worst bin", ratio.response, ratio.response_error, 2),
+        ("Resolution, worst bin", ratio.resolution, ratio.resolution_error, 1),
+    ):
+        value, error = max(zip(values, errors, strict=True), key=lambda pair: abs(pair[0] - 1))
+        note = f"± {100 * error:.{digits}f} %; worst of {bins} bins of log E"
+        found.append(Headline(title, percent(value - 1, digits), note))
     worst = max(sample.distances, key=lambda item: item.wasserstein.value.value)
     found.append(
         Headline("Largest Wasserstein-1", f"{worst.wasserstein.value.value:.3f} {SIGMA}", worst.name.replace("_", " "))

@@ -1,0 +1,123 @@
+"""Distances, errors and floors against exact answers and known distributions."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.stats import wasserstein_distance
+
+from caloforge.errors import RequestError
+from caloforge.evaluation import separation, wasserstein
+from caloforge.evaluation.distances import bin_index, compare, histogram_edges
+from caloforge.evaluation.resampling import Plan, bootstrap, halves, nominal, swapped_pairs
+
+
+@given(shift=st.floats(-10, 10), scale=st.floats(0.1, 10))
+def test_a_shift_of_the_whole_sample_is_its_own_distance(shift: float, scale: float) -> None:
+    reference = np.random.default_rng(1).normal(size=200) * scale
+    assert wasserstein(reference + shift, reference) == pytest.approx(abs(shift) / reference.std(), abs=1e-9)
+
+
+@given(n=st.integers(3, 60), m=st.integers(3, 60), seed=st.integers(0, 100))
+def test_wasserstein_agrees_with_scipy_for_any_sizes(n: int, m: int, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    sample, reference = rng.normal(0.3, 1.2, n).round(1), rng.exponential(size=m)
+    expected = wasserstein_distance(sample, reference) / reference.std()
+    assert wasserstein(sample, reference) == pytest.approx(expected, abs=1e-12)
+
+
+def test_separation_is_zero_for_equal_and_one_for_disjoint_samples() -> None:
+    x = np.linspace(0, 1, 1000)
+    assert separation(x, x) == 0.0
+    assert separation(x + 10, x, np.linspace(0, 11, 12)) == pytest.approx(1.0)
+    # Two bins, h1 = (1, 0), h2 = (1/2, 1/2): 1/2 (1/4 / (3/2) + 1/4 / (1/2)) = 1/3.
+    assert separation(np.array([0.1] * 4), np.array([0.1, 0.1, 0.9, 0.9]), np.array([0, 0.5, 1])) == pytest.approx(
+        1 / 3
+    )
+
+
+def test_weights_sum_to_one_on_each_side_and_sides_do_not_overlap() -> None:
+    draws = [nominal(30, 50), *bootstrap(30, 50, False, 3, 1), *halves(30, 50, 3, 1), *swapped_pairs(40, 3, 1)]
+    for weights in draws:
+        assert weights.sample.sum() == pytest.approx(1.0)
+        assert weights.reference.sum() == pytest.approx(1.0)
+        assert (weights.sample * weights.reference == 0).all()
+    for weights in halves(30, 50, 3, 1):
+        assert (weights.sample[:30] == 0).all()
+        assert (weights.reference[:30] == 0).all()
+
+
+def test_a_paired_bootstrap_keeps_pairs_together() -> None:
+    for weights in bootstrap(25, 25, True, 4, 2):
+        np.testing.assert_array_equal(weights.sample[:25], weights.reference[25:])
+
+
+def test_the_floor_is_the_mean_distance_of_independent_samples_of_these_sizes() -> None:
+    rng = np.random.default_rng(3)
+    n, m = 300, 1000
+    reference = rng.normal(size=m)
+    edges = histogram_edges(reference)
+    found = compare({"x": rng.normal(size=n)}, {"x": reference}, {"x": edges}, Plan(n, m, False, 10, 300, 1))[0]
+    truth = [(rng.normal(size=n), rng.normal(size=m)) for _ in range(300)]
+    expected = float(np.mean([wasserstein(a, b) for a, b in truth]))
+    assert found.wasserstein.floor.value == pytest.approx(expected, rel=0.15)
+    expected = float(np.mean([separation(a, b, edges) for a, b in truth]))
+    assert found.separation.floor.value == pytest.approx(expected, rel=0.15)
+
+
+def test_the_bootstrap_error_is_the_spread_of_repeated_experiments() -> None:
+    rng = np.random.default_rng(4)
+    n = 400
+
+    def shifted() -> tuple[np.ndarray, np.ndarray]:
+        return rng.normal(1.0, 1.0, n), rng.normal(0.0, 1.0, n)
+
+    sample, reference = shifted()
+    edges = histogram_edges(reference)
+    found = compare({"x": sample}, {"x": reference}, {"x": edges}, Plan(n, n, False, 200, 5, 1))[0]
+    spread = float(np.std([wasserstein_distance(*shifted()) for _ in range(200)]))
+    assert found.wasserstein.value.error == pytest.approx(spread, rel=0.25)
+
+
+def test_equal_conditions_have_a_lower_floor_that_still_covers_a_perfect_sample() -> None:
+    rng = np.random.default_rng(5)
+    common = rng.normal(size=2000)
+    sample, reference, wrong = (common + shift + 0.2 * rng.normal(size=2000) for shift in (0.0, 0.0, 0.05))
+    edges = {"x": histogram_edges(reference)}
+    plan = Plan(2000, 2000, True, 20, 60, 1)
+    good = compare({"x": sample}, {"x": reference}, edges, plan)[0].wasserstein
+    bad = compare({"x": wrong}, {"x": reference}, edges, plan)[0].wasserstein
+    assert good.floor_paired is not None
+    assert good.floor_paired.value < 0.5 * good.floor.value
+    assert good.within_floor
+    assert not bad.within_floor
+
+
+def test_a_wrong_sample_is_beyond_the_floor_and_a_right_one_is_not() -> None:
+    rng = np.random.default_rng(6)
+    reference = {"x": rng.normal(size=3000)}
+    edges = {"x": histogram_edges(reference["x"])}
+    plan = Plan(3000, 3000, False, 20, 60, 1)
+    assert compare({"x": rng.normal(size=3000)}, reference, edges, plan)[0].wasserstein.within_floor
+    assert not compare({"x": rng.normal(0.2, 1.0, 3000)}, reference, edges, plan)[0].wasserstein.within_floor
+
+
+def test_every_value_has_a_bin_and_lattice_values_share_bins_equally() -> None:
+    values = np.arange(0, 91) / 900
+    edges = histogram_edges(values, bins=30, lattice=1 / 900)
+    counts = np.bincount(bin_index(values, edges))
+    assert counts.sum() == len(values)
+    assert len(set(counts[1:-1])) == 1
+    assert set(bin_index(np.array([-99.0, 99.0]), edges)) == {0, len(edges) - 2}
+
+
+def test_what_cannot_be_computed_raises() -> None:
+    x = np.linspace(0, 1, 10)
+    with pytest.raises(RequestError, match="same value"):
+        wasserstein(x, np.ones(10))
+    with pytest.raises(RequestError, match="NaN"):
+        wasserstein(np.array([np.nan, 1.0]), x)
+    with pytest.raises(RequestError, match="empty"):
+        wasserstein(np.array([]), x)

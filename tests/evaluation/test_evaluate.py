@@ -1,0 +1,147 @@
+"""Files against a reference file."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+from caloforge.detector import detector_from_toml
+from caloforge.errors import FormatError, RequestError
+from caloforge.evaluation import Evaluation, evaluate
+from caloforge.showers import ShowerFile, Showers, save
+
+Make = Callable[..., Showers]
+
+
+def write(path: Path, showers: Showers, source: str = "model") -> Path:
+    save(path, showers, source=source, provenance={"seconds_per_shower": 0.001})  # type: ignore[arg-type]
+    return path
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory, make_showers: Make) -> Path:
+    folder = tmp_path_factory.mktemp("files")
+    reference, good = make_showers(600, seed=1), make_showers(500, seed=2)
+    write(folder / "full.h5", reference, "geant4")
+    write(folder / "good.h5", good)
+    write(folder / "scaled.h5", dataclasses.replace(reference, energies=reference.energies * np.float32(1.03)))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def found(folder: Path) -> Evaluation:
+    return evaluate([folder / "good.h5", folder / "scaled.h5"], folder / "full.h5", quick=True)
+
+
+def test_a_perfect_sample_is_within_the_floor(found: Evaluation) -> None:
+    good = found.samples[0]
+    assert not good.same_conditions
+    assert not good.warnings
+    assert sum(item.wasserstein.within_floor for item in good.distances) >= len(good.distances) - 2
+    assert abs(good.classifier.auc.value - 0.5) < 4 * good.classifier.auc.error
+    for value, error in zip(good.ratio.response, good.ratio.response_error, strict=True):
+        assert abs(value - 1) < 4 * error
+
+
+def test_three_per_cent_too_much_energy_are_seen(found: Evaluation) -> None:
+    scaled = found.samples[1]
+    assert scaled.same_conditions
+    assert scaled.ratio.response == pytest.approx([1.03] * len(scaled.ratio.response), rel=1e-5)
+    assert scaled.ratio.resolution == pytest.approx([1.0] * len(scaled.ratio.resolution), rel=1e-4)
+    distances = {item.name: item.wasserstein for item in scaled.distances}
+    assert not distances["response"].within_floor
+    assert distances["width_along"].within_floor
+
+
+def test_displays_stand_at_the_same_conditions_where_there_are(found: Evaluation) -> None:
+    assert [d.index for d in found.samples[1].displays] == [d.index for d in found.reference.displays]
+    for shown, near in zip(found.reference.displays, found.samples[0].displays, strict=True):
+        assert abs(np.log(shown.conditions[0] / near.conditions[0])) < 0.2
+
+
+def test_histograms_hold_every_shower(found: Evaluation) -> None:
+    for histogram in found.histograms:
+        assert sum(histogram.reference) == 600
+        assert [sum(counts) for counts in histogram.samples] == [500, 600]
+
+
+def test_mean_images_are_the_means_of_the_files(found: Evaluation, folder: Path) -> None:
+    with ShowerFile(folder / "good.h5") as file:
+        expected = file.read().energies.mean(axis=0)
+    np.testing.assert_allclose(found.samples[0].mean_image, expected, rtol=1e-4, atol=1e-6)
+
+
+def test_the_json_is_strict_and_repeats_with_the_seed(found: Evaluation, folder: Path) -> None:
+    plain = found.to_json()
+    assert json.loads(json.dumps(plain, allow_nan=False)) == plain
+    again = evaluate([folder / "good.h5", folder / "scaled.h5"], folder / "full.h5", quick=True).to_json()
+    assert {**again, "seconds": 0} == {**plain, "seconds": 0}
+    other = evaluate(folder / "good.h5", folder / "full.h5", quick=True, seed=5).to_json()
+    first, second = (tree["samples"][0]["distances"][0]["wasserstein"]["value"] for tree in (plain, other))
+    assert first["value"] == second["value"]
+    assert first["error"] != second["error"]
+
+
+def test_showers_copied_from_the_reference_are_noticed(folder: Path, tmp_path: Path) -> None:
+    with ShowerFile(folder / "full.h5") as file:
+        copied = write(tmp_path / "copied.h5", file.read(0, 400))
+    result = evaluate(copied, folder / "full.h5", quick=True).samples[0]
+    assert any(line.startswith("400 of 400 showers are the very showers") for line in result.warnings)
+
+
+def test_different_conditions_are_noticed(folder: Path, make_showers: Make, tmp_path: Path) -> None:
+    showers = make_showers(900, seed=3)
+    high = write(tmp_path / "high.h5", showers[showers.conditions.column("energy") > 5000])
+    result = evaluate(high, folder / "full.h5", quick=True).samples[0]
+    assert any("conditions differ" in line and "energy" in line for line in result.warnings)
+
+
+def test_an_observable_without_spread_is_named_not_scored(make_showers: Make, tmp_path: Path) -> None:
+    def dim(seed: int) -> Showers:
+        showers = make_showers(300, seed=seed)
+        return dataclasses.replace(showers, energies=np.minimum(showers.energies, np.float32(40.0)))
+
+    result = evaluate(write(tmp_path / "a.h5", dim(1)), write(tmp_path / "b.h5", dim(2)), quick=True)
+    assert "every reference event has the same value" in result.skipped["sparsity_50"]
+    assert "sparsity_50" not in {item.name for item in result.samples[0].distances}
+
+
+def test_files_that_cannot_be_compared_are_refused(folder: Path, make_showers: Make, tmp_path: Path) -> None:
+    full = folder / "full.h5"
+    with pytest.raises(RequestError, match="is the reference itself"):
+        evaluate(full, full)
+    with pytest.raises(FormatError, match="no such file"):
+        evaluate(tmp_path / "none.h5", full)
+    with pytest.raises(RequestError, match="at least one"):
+        evaluate([], full)
+    with pytest.raises(RequestError, match="at least 100"):
+        evaluate(write(tmp_path / "few.h5", make_showers(50)), full)
+    showers = make_showers(120)
+    toml = showers.detector.toml.replace('name = "lhcb-ecal"', 'name = "other"')
+    other = detector_from_toml(toml)
+    conditions = dataclasses.replace(showers.conditions, detector=other)
+    foreign = write(tmp_path / "other.h5", dataclasses.replace(showers, detector=other, conditions=conditions))
+    with pytest.raises(RequestError, match="different detectors: name"):
+        evaluate(foreign, full)
+    damaged = write(tmp_path / "nan.h5", showers)
+    with h5py.File(damaged, "a") as file:
+        file["showers"][7, 7] = np.nan
+    with pytest.raises(FormatError):
+        evaluate(damaged, full)
+
+
+def test_geant4_against_geant4_on_real_showers(shared_data: Path, tmp_path: Path) -> None:
+    with ShowerFile(shared_data / "lhcb-ecal-electron-test.h5") as file:
+        first = write(tmp_path / "first.h5", file.read(0, 2500), "geant4")
+        second = write(tmp_path / "second.h5", file.read(2500, 5000), "geant4")
+    result = evaluate(first, second, quick=True).samples[0]
+    assert sum(item.wasserstein.within_floor for item in result.distances) >= len(result.distances) - 3
+    assert abs(result.classifier.auc.value - 0.5) < 4 * result.classifier.auc.error
+    assert result.correlations.distance is not None
+    assert result.correlations.distance.spreads_above_floor < 4
