@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from caloforge.models.bundle import read_bundle
+from caloforge.reports.learning import write_learning_curves
 from caloforge.training import train as training
 
 
@@ -26,10 +28,14 @@ def train(
 ) -> None:
     """Train a model on full simulation; the same command goes on after an interruption."""
     metrics = training(detector, data, output, model=model, config=config, overwrite=overwrite, progress=not as_json)
+    bundle = read_bundle(output)
+    curves = None
+    if "history.json" in bundle.parts:
+        curves = write_learning_curves(json.loads(bundle.part("history.json")), output.with_suffix(".png"))
     if as_json:
-        typer.echo(json.dumps({"output": str(output), **metrics}))
-    else:
-        typer.echo(
-            f"{output}: "
-            + ", ".join(f"{key} {value:.5g}" for key, value in metrics.items() if key != "validation_distances")
-        )
+        typer.echo(json.dumps({"output": str(output), "learning_curves": curves and str(curves), **metrics}))
+        return
+    figures = {name: value for name, value in metrics.items() if isinstance(value, int | float)}
+    typer.echo(f"{output}: " + ", ".join(f"{name.replace('_', ' ')} {value:.5g}" for name, value in figures.items()))
+    if curves is not None:
+        typer.echo(f"learning curves: {curves}")

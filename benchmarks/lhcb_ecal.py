@@ -1,0 +1,155 @@
+"""Every figure of the lead system, from the shipped model and full simulation, in one run.
+
+    python benchmarks/lhcb_ecal.py --train lhcb-ecal-electron-train.h5 --test lhcb-ecal-electron-test.h5
+
+Writes ``benchmarks/results/lhcb-ecal.json`` and ``lhcb-ecal.md``, and the page with all plots under ``--work``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import caloforge
+from caloforge.evaluation import evaluate
+from caloforge.evaluation.results import Evaluation
+from caloforge.generation import generate
+from caloforge.generation.bench import Bench, bench
+from caloforge.models.bundle import read_bundle, shipped_bundle
+from caloforge.reports import write_report
+from caloforge.training import train
+
+DETECTOR = "lhcb-ecal"
+BIG = 100_000
+RESULTS = Path(__file__).parent / "results"
+
+
+def big_run(model: Path, folder: Path) -> dict[str, float]:
+    """Generate ``BIG`` showers to a file in a process of its own; its peak memory and wall-clock time."""
+    program = (
+        "import resource, sys; from caloforge.cli import main; code = main(sys.argv[1:]);"
+        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss); sys.exit(code)"
+    )
+    output = folder / "big.h5"
+    command = ["generate", DETECTOR, "-n", str(BIG), "-o", str(output), "--model", str(model), "--json", "--overwrite"]
+    started = time.perf_counter()
+    lines = subprocess.run([sys.executable, "-c", program, *command], check=True, capture_output=True, text=True).stdout
+    seconds = time.perf_counter() - started
+    return {
+        "showers": BIG,
+        "seconds": seconds,
+        "ms_per_shower": 1e3 * seconds / BIG,
+        "peak_resident_mb": int(lines.split()[-1]) / 1024,
+        "file_mb": output.stat().st_size / 1e6,
+    }
+
+
+def markdown(found: Evaluation, speed: Bench, big: dict[str, float]) -> str:
+    """The tables that the README and the changelog quote."""
+    lines = [
+        f"# lhcb-ecal, electrons: {', '.join(sample.info.label for sample in found.samples)} against Geant4",
+        "",
+        f"caloforge {caloforge.__version__}; {found.reference.info.events:,} Geant4 test events, the same conditions "
+        "for every model; floor: Geant4 against Geant4 of the same size (mean and spread), for the Wasserstein-1 distance "
+        "of equal conditions. Made by `benchmarks/lhcb_ecal.py`.",
+        "",
+        "## Response E_visible/E and resolution sigma/E over Geant4's",
+        "",
+        "| energy [GeV] | " + " | ".join(f"{s.info.label}: response | resolution" for s in found.samples) + " |",
+        "|---|" + "---|---|" * len(found.samples),
+    ]
+    edges = found.samples[0].response.edges
+    for index, (low, high) in enumerate(itertools.pairwise(edges)):
+        cells = []
+        for sample in found.samples:
+            ratio = sample.ratio
+            cells.append(f"{ratio.response[index]:.4f} +- {ratio.response_error[index]:.4f}")
+            cells.append(f"{ratio.resolution[index]:.3f} +- {ratio.resolution_error[index]:.3f}")
+        lines.append(f"| {low / 1e3:.1f} to {high / 1e3:.1f} | " + " | ".join(cells) + " |")
+    header = " | ".join(f"{s.info.label}: W1/sigma | floor | separation | floor" for s in found.samples)
+    lines += ["", "## Observables", "", f"| observable | {header} |", "|---|" + "---|---|---|---|" * len(found.samples)]
+    for index, first in enumerate(found.samples[0].distances):
+        cells = []
+        for sample in found.samples:
+            item = sample.distances[index]
+            for distance, digits in ((item.wasserstein, 4), (item.separation, 5)):
+                value, floor = distance.value, distance.strictest_floor
+                cells.append(f"{value.value:.{digits}f} +- {value.error:.{digits}f}")
+                cells.append(f"{floor.value:.{digits}f} +- {floor.error:.{digits}f}")
+        lines.append(f"| {first.name} | " + " | ".join(cells) + " |")
+    lines += [
+        "",
+        "## Classifier (gradient boosting on the observables)",
+        "",
+        "| model | AUC | floor |",
+        "|---|---|---|",
+    ]
+    for sample in found.samples:
+        auc, floor = sample.classifier.auc, sample.classifier.floor
+        lines.append(
+            f"| {sample.info.label} | {auc.value:.3f} +- {auc.error:.3f} | {floor.value:.3f} +- {floor.error:.3f} |"
+        )
+    lines += [
+        "",
+        "## Speed of the shipped model",
+        "",
+        f"{speed.machine['processor']}, {speed.machine['cores']} cores. Median over repeats, quartiles in brackets.",
+        "",
+        "| what | engine | threads | workers | batch | ms a shower |",
+        "|---|---|---|---|---|---|",
+    ]
+    lines += [
+        f"| {t.what} | {t.engine} | {t.threads} | {t.workers} | {t.batch or '-'} | "
+        f"{t.median_ms:.4f} ({t.low_ms:.4f} to {t.high_ms:.4f}) |"
+        for t in speed.timings
+    ]
+    lines += [
+        "",
+        f"`caloforge generate {DETECTOR} -n {BIG}` to a file, a process of its own: {big['seconds']:.1f} s "
+        f"({big['ms_per_shower']:.3f} ms a shower), {big['peak_resident_mb']:.0f} MB resident at most, "
+        f"{big['file_mb']:.0f} MB of file.",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--train", type=Path, required=True, help="Geant4 showers that the models were trained on")
+    parser.add_argument("--test", type=Path, required=True, help="Geant4 showers that no model has seen")
+    parser.add_argument("--work", type=Path, help="folder for the generated files and the page; temporary by default")
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as temporary:
+        work = arguments.work or Path(temporary)
+        work.mkdir(parents=True, exist_ok=True)
+        neighbour, model = work / "neighbour.caloforge", shipped_bundle(DETECTOR, "wgan-gp")
+        train(DETECTOR, arguments.train, neighbour, model="neighbour", overwrite=True)
+        files = []
+        for name, bundle in (("wgan-gp", model), ("neighbour", neighbour)):
+            files.append(work / f"{name}.h5")
+            generate(DETECTOR, model=bundle, like=arguments.test, output=files[-1], seed=1, overwrite=True)
+        found = evaluate(files, arguments.test)
+        write_report(found, work / "report", overwrite=True)
+        big = big_run(model, work)
+        speed = bench(DETECTOR)
+    record: dict[str, Any] = {
+        "model": {"file": model.name, "digest": read_bundle(model).digest, "metrics": read_bundle(model).metrics},
+        "evaluation": found.to_json(),
+        "bench": speed.to_json(),
+        "big_run": big,
+    }
+    RESULTS.mkdir(exist_ok=True)
+    (RESULTS / "lhcb-ecal.json").write_text(json.dumps(record, indent=1, allow_nan=False) + "\n")
+    (RESULTS / "lhcb-ecal.md").write_text(markdown(found, speed, big))
+    print(markdown(found, speed, big))
+
+
+if __name__ == "__main__":
+    main()
