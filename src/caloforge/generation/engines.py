@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from types import ModuleType
 from typing import final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from caloforge.errors import FormatError, RequestError, require, unknown_name
+from caloforge.errors import FormatError, RequestError, WorkError, require, unknown_name
 from caloforge.models.base import Sampler
 from caloforge.models.bundle import Bundle
 
@@ -32,8 +33,7 @@ class OnnxSampler(Sampler):
     """
 
     def __init__(self, bundle: Bundle, threads: int) -> None:
-        import onnxruntime
-
+        onnxruntime = _import_onnxruntime()
         super().__init__(bundle.detector, bundle.noise_width)
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
@@ -43,7 +43,7 @@ class OnnxSampler(Sampler):
             self._session = onnxruntime.InferenceSession(
                 bundle.part(GRAPH), sess_options=options, providers=["CPUExecutionProvider"]
             )
-        except (RuntimeError, ValueError) as error:  # onnxruntime's own exceptions derive from RuntimeError
+        except Exception as error:  # onnxruntime's exceptions have no base class of their own
             raise FormatError(f"{bundle.path}: onnxruntime cannot load the part {GRAPH}: {error}") from error
         names = [[item.name for item in items] for items in (self._session.get_inputs(), self._session.get_outputs())]
         if names != [["conditions", "noise"], ["showers"]]:
@@ -58,8 +58,20 @@ class OnnxSampler(Sampler):
         for start in range(0, len(conditions), ROWS):
             rows = slice(start, start + ROWS)
             feed = {"conditions": conditions[rows], "noise": noise[rows]}
-            showers[rows] = self._session.run(["showers"], feed)[0]
+            try:
+                showers[rows] = self._session.run(["showers"], feed)[0]
+            except Exception as error:  # as above
+                raise WorkError(f"onnxruntime failed in the part {GRAPH} of the bundle: {error}") from error
         return showers
+
+
+def _import_onnxruntime() -> ModuleType:
+    try:
+        return require("onnxruntime", "all")
+    except ImportError as error:
+        if isinstance(error.__cause__, KeyboardInterrupt):  # its extension module hides Ctrl-C in an ImportError
+            raise KeyboardInterrupt from error
+        raise
 
 
 def _onnxruntime(bundle: Bundle, threads: int) -> Sampler:
@@ -68,7 +80,7 @@ def _onnxruntime(bundle: Bundle, threads: int) -> Sampler:
 
 def _torch_wgan_gp(bundle: Bundle, threads: int) -> Sampler:
     require("torch", "train").set_num_threads(threads)
-    from caloforge.models.wgan_gp import load_torch_sampler
+    from caloforge.models.wgan_gp.sampler import load_torch_sampler
 
     sampler: Sampler = load_torch_sampler(bundle)
     return sampler

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import platform
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import closing
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -82,8 +83,8 @@ def generate(
     """
     if output is not None:
         output = check_output(output, overwrite=overwrite)
-    if workers < 1:
-        raise RequestError(f"workers must be at least 1, not {workers}")
+    if workers < 1 or (threads is not None and threads < 1):
+        raise RequestError(f"workers and threads must be at least 1; got {workers} and {threads}")
     if workers > 1 and threads not in (None, 1):
         raise RequestError("several workers use one thread each; leave out threads, or ask for one worker")
     request = make_request(
@@ -103,12 +104,14 @@ def generate(
             f"{request.n} showers take {size / 2**30:.1f} GiB of memory, more than 1 GiB; give an output file"
         )
     engine = choose_engine(request.bundle, engine)
-    threads = 1 if workers > 1 else threads or available_cores()
+    if threads is None:
+        threads = 1 if workers > 1 else available_cores()
+    request.check_domain()
     run = _Run(request, engine, threads, workers)
-    with progress_bar("generating", request.n, show=progress) as advance:
+    with progress_bar("generating", request.n, show=progress) as advance, closing(run.showers()) as blocks:
         if output is None:
             parts = []
-            for showers in run.showers():
+            for showers in blocks:
                 parts.append(showers)
                 advance(len(showers))
             return concatenate(parts)
@@ -116,7 +119,7 @@ def generate(
         with ShowerWriter(
             output, request.bundle.detector, source="model", provenance=facts, overwrite=overwrite
         ) as writer:
-            for showers in run.showers():
+            for showers in blocks:
                 writer.append(showers)
                 advance(len(showers))
             writer.note(seconds_per_shower=run.seconds / request.n)
@@ -139,7 +142,7 @@ class _Run:
             request.batch,
         )
 
-    def showers(self) -> Iterator[Showers]:
+    def showers(self) -> Generator[Showers, None, None]:
         """Yield the showers of each block, in order."""
         made = self._made()
         for block, (energies, seconds) in zip(self._request.blocks(), made, strict=True):

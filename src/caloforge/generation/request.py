@@ -50,6 +50,27 @@ class Request:
             return self.given[start:stop]
         return draw_conditions(self.bundle.detector, self.seed, start, stop - start, self.particle, self.energy)
 
+    def check_domain(self) -> None:
+        """Refuse conditions outside the model's domain before any work.
+
+        Raises:
+            DomainError: some condition is outside, without ``allow_extrapolation``.
+        """
+        self.conditions(0, 1)  # refuses a range of energies that is none
+        if self.allow_extrapolation or (self.given is None and self._range_is_inside()):
+            return
+        for _ in self.blocks():  # conditions cost a thousandth of the showers
+            pass
+
+    def _range_is_inside(self) -> bool:
+        detector, domain = self.bundle.detector, self.bundle.domain
+        corners = np.stack([detector.low, detector.high])
+        if self.energy is not None:
+            corners[:, detector.column("energy")] = self.energy
+        conditions = Conditions(detector, corners, np.full(2, self.particle))
+        outside = check_domain(conditions, np.array(domain.low), np.array(domain.high), allow_extrapolation=True)
+        return not outside.any()
+
     def blocks(self) -> Iterator[Block]:
         """Yield the events in order, checked against the model's domain.
 
@@ -78,10 +99,10 @@ def make_request(
     batch: int,
     allow_extrapolation: bool,
 ) -> Request:
-    """Check a request and return it; nothing is generated yet.
+    """Check the values of a request and return it; :meth:`Request.check_domain` looks at the conditions themselves.
 
     Raises:
-        RequestError: any of the values is wrong; ``FormatError`` for a file, ``DomainError`` for the domain.
+        RequestError: any of the values is wrong; ``FormatError`` for a file, ``DomainError`` for the particle.
     """
     described = load_detector(detector)
     check_seed(seed)
@@ -105,7 +126,7 @@ def make_request(
             f"PDG code {code} is not among the particles of the model {bundle.path.name}: {bundle.domain.particles}"
         )
     batch = min(batch, max(1, _MOST_BYTES // (4 * bundle.detector.n_cells)))
-    request = Request(
+    return Request(
         bundle=bundle,
         n=n,
         seed=seed,
@@ -116,9 +137,6 @@ def make_request(
         energy=energy,
         allow_extrapolation=allow_extrapolation,
     )
-    for _ in request.blocks():  # conditions cost a millionth of showers: refuse before any work, not on the way
-        pass
-    return request
 
 
 def _conditions_of(path: Path, detector: Detector, n: int | None) -> Conditions:

@@ -1,0 +1,83 @@
+"""The verb ``bench``."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated
+
+import typer
+
+from caloforge.generation.bench import BATCHES, Bench, Timing
+from caloforge.generation.bench import bench as measure
+
+
+def bench(
+    detector: Annotated[str, typer.Argument(help="A detector's name, or the path of a TOML file.")] = "lhcb-ecal",
+    model: Annotated[
+        str | None, typer.Option(help="A bundle (*.caloforge) or a shipped family; the shipped default otherwise.")
+    ] = None,
+    engine: Annotated[str | None, typer.Option(help="Measure this engine only; all installed ones by default.")] = None,
+    batch: Annotated[
+        list[int] | None, typer.Option(help="Showers a call; repeat for several; 1, 64, 100 and 10,000 by default.")
+    ] = None,
+    threads: Annotated[
+        list[int] | None, typer.Option(help="Threads a call; repeat for several; 1 and all cores by default.")
+    ] = None,
+    file_showers: Annotated[int, typer.Option(help="Showers written in each repeat to a file; 0: none.")] = 10_000,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Measure the time a shower takes, the model alone and all the way to a file."""
+
+    def report(what: str) -> None:
+        if not as_json:
+            typer.echo(f"measuring {what} ...", err=True)
+
+    result = measure(
+        detector,
+        model=model,
+        engine=engine,
+        batches=batch or BATCHES,
+        threads=threads or None,
+        file_showers=file_showers,
+        report=report,
+    )
+    if as_json:
+        typer.echo(json.dumps(result.to_json()))
+    else:
+        _print(result)
+
+
+def _print(result: Bench) -> None:
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    machine = result.machine
+    title = f"{result.detector}, {result.model['family']}: {machine['processor']}, {machine['cores']} cores"
+    table = Table(title=title, box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    for heading in ("engine", "threads", "workers", "batch", "ms/shower", "quartiles", "showers/s"):
+        table.add_column(heading, justify="left" if heading == "engine" else "right", no_wrap=True)
+    for timing in result.timings:
+        table.add_row(*_row(timing))
+    console = Console()
+    console.print(table)
+    console.print(
+        "Median over the repeats after a warm-up; to file: conditions, noise, model, compression and writing."
+    )
+    if result.geant4 is not None:
+        seconds = result.geant4["seconds_per_shower_and_core"]
+        console.print(
+            f"Geant4 {result.geant4['geant4']}: {1e3 * seconds:.0f} ms a shower and core ({result.geant4['source']})."
+        )
+
+
+def _row(timing: Timing) -> tuple[str, ...]:
+    return (
+        timing.engine,
+        str(timing.threads),
+        str(timing.workers),
+        "to file" if timing.batch is None else f"{timing.batch:,}",
+        f"{timing.median_ms:.3g}",
+        f"{timing.low_ms:.3g} - {timing.high_ms:.3g}",
+        f"{timing.per_second:,.0f}",
+    )

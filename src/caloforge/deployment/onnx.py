@@ -1,0 +1,73 @@
+"""The ONNX graph of a trained model as a file of its own, checked against torch where that is installed."""
+
+from __future__ import annotations
+
+import importlib.util
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from caloforge.detector import draw_conditions
+from caloforge.errors import RequestError, WorkError
+from caloforge.generation.engines import ENGINES, GRAPH, load_sampler
+from caloforge.models.bundle import Bundle, read_bundle
+from caloforge.random import normals
+from caloforge.showers.atomic import atomic_output, check_output
+
+EVENTS = 200
+TOLERANCE = 1e-3
+
+
+@dataclass(frozen=True)
+class Export:
+    """What was written.
+
+    Attributes:
+        output: the graph; ``inputs`` and ``outputs`` by name and shape.
+        parity: largest difference between torch and onnxruntime over ``EVENTS`` showers, as a share of each shower's
+            hottest cell; None where torch is not installed.
+    """
+
+    output: Path
+    inputs: dict[str, tuple[str | int, ...]]
+    outputs: dict[str, tuple[str | int, ...]]
+    parity: float | None
+
+
+def export(model: str | Path, output: str | Path, *, overwrite: bool = False) -> Export:
+    """Write the ONNX graph of a bundle: conditions in MeV, mm, rad and noise in, cell energies in MeV out.
+
+    Raises:
+        RequestError: the output exists, or the model's family has no graph.
+        WorkError: torch and onnxruntime disagree by more than ``TOLERANCE``; nothing is written.
+    """
+    output = check_output(output, overwrite=overwrite)
+    bundle = read_bundle(model)
+    if GRAPH not in bundle.parts:
+        raise RequestError(f"{bundle.path}: a model of the family {bundle.family} has no ONNX graph to export")
+    difference = _parity(bundle)
+    if difference is not None and not difference <= TOLERANCE:
+        raise WorkError(
+            f"{bundle.path}: torch and onnxruntime differ by {difference:.1e} of the hottest cell; "
+            f"at most {TOLERANCE} is allowed"
+        )
+    with atomic_output(output, overwrite=overwrite) as partial:
+        partial.write_bytes(bundle.part(GRAPH))
+    return Export(
+        output=output,
+        inputs={"conditions": ("N", len(bundle.detector.conditions)), "noise": ("N", bundle.noise_width)},
+        outputs={"showers": ("N", bundle.detector.n_cells)},
+        parity=difference,
+    )
+
+
+def _parity(bundle: Bundle) -> float | None:
+    load_sampler(bundle, "onnxruntime", 1)  # a damaged graph is refused with or without torch
+    if "torch" not in ENGINES[bundle.family] or importlib.util.find_spec("torch") is None:
+        return None
+    conditions = draw_conditions(bundle.detector, 0, 0, EVENTS, bundle.domain.particles[0]).matrix.astype(np.float32)
+    noise = normals(0, "noise", 0, EVENTS, bundle.noise_width)
+    ours, theirs = (load_sampler(bundle, engine, 1).sample(conditions, noise) for engine in ("onnxruntime", "torch"))
+    hottest = np.maximum(ours.max(axis=1), theirs.max(axis=1)).clip(1e-6)
+    return float((np.abs(ours - theirs).max(axis=1) / hottest).max())

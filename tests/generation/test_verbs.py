@@ -1,0 +1,109 @@
+"""The verbs generate, bench and export: output, exit codes, and files."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from caloforge.cli import main
+from caloforge.cli.generate import particle_code
+from caloforge.deployment import export
+from caloforge.deployment import onnx as deployment
+from caloforge.errors import RequestError, WorkError
+from caloforge.generation.bench import bench
+from caloforge.models.bundle import read_bundle
+from caloforge.models.neighbour import fit_neighbour
+from caloforge.showers import Showers, load, save
+
+
+def test_generate_prints_what_it_wrote(tiny_model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    output = tmp_path / "fast.h5"
+    options = [
+        "-n",
+        "120",
+        "--model",
+        str(tiny_model),
+        "-o",
+        str(output),
+        "--energy",
+        "5000",
+        "5000",
+        "--particle",
+        "e-",
+    ]
+    assert main(["generate", "lhcb-ecal", *options, "--json"]) == 0
+    printed = json.loads(capsys.readouterr().out)
+    assert printed["showers"] == len(load(output)) == 120
+    assert printed["showers_per_second"] == pytest.approx(120 / printed["seconds"])
+    assert (load(output).conditions.column("energy") == 5000).all()
+    assert main(["generate", "lhcb-ecal", *options]) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.startswith("error: ")
+    assert "--overwrite" in captured.err
+    assert main(["generate", "lhcb-ecal", *options, "--overwrite"]) == 0
+    assert "120 showers" in capsys.readouterr().out
+
+
+def test_particles_have_names() -> None:
+    assert [particle_code(text) for text in ("11", "e-", "e+", "gamma", "pi+")] == [11, 11, -11, 22, 211]
+    with pytest.raises(RequestError, match="PDG code"):
+        particle_code("ghost")
+
+
+def test_bench_measures_every_batch_and_thread(tiny_model: Path) -> None:
+    result = bench(model=tiny_model, engine="onnxruntime", batches=(1, 30), threads=(1, 2), file_showers=50)
+    measured = [(timing.threads, timing.batch) for timing in result.timings if timing.what == "model"]
+    assert measured == [(1, 1), (1, 30), (2, 1), (2, 30)]
+    assert {timing.workers for timing in result.timings if timing.what == "to file"} >= {1}
+    for timing in result.timings:
+        assert 0 < timing.low_ms <= timing.median_ms <= timing.high_ms
+        assert timing.repeats >= 3
+    assert json.loads(json.dumps(result.to_json()))["detector"] == "lhcb-ecal"
+
+
+def test_bench_prints_a_table(tiny_model: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    options = ["--engine", "onnxruntime", "--batch", "20", "--threads", "1", "--file-showers", "0"]
+    assert main(["bench", "lhcb-ecal", "--model", str(tiny_model), *options]) == 0
+    assert "onnxruntime" in capsys.readouterr().out
+    assert main(["bench", "lhcb-ecal", "--model", str(tiny_model), "--threads", "0"]) == 2
+
+
+def test_the_exported_graph_gives_the_bundles_showers(
+    tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import onnxruntime
+
+    from caloforge.generation import generate
+
+    monkeypatch.setattr(deployment, "ENGINES", {"wgan-gp": {}})  # the test's graph has no torch twin
+    result = export(tiny_model, tmp_path / "model.onnx")
+    assert result.parity is None
+    made = generate(n=10, model=tiny_model, seed=1)
+    assert isinstance(made, Showers)
+    from caloforge.random import normals
+
+    feed = {"conditions": made.conditions.matrix.astype(np.float32), "noise": normals(1, "noise", 0, 10, 6)}
+    session = onnxruntime.InferenceSession(str(result.output), providers=["CPUExecutionProvider"])
+    np.testing.assert_allclose(session.run(["showers"], feed)[0], made.energies, rtol=1e-5)
+    assert {item.name: tuple(item.shape) for item in session.get_inputs()} == result.inputs
+
+
+def test_engines_that_disagree_are_not_exported(
+    tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(deployment, "_parity", lambda bundle: 0.5)
+    with pytest.raises(WorkError, match="differ by 5"):
+        export(tiny_model, tmp_path / "model.onnx")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_model_without_a_graph_is_not_exported(tmp_path: Path, showers: Showers) -> None:
+    save(tmp_path / "full.h5", showers, source="import", provenance={})
+    model = fit_neighbour(tmp_path / "full.h5", tmp_path / "a.caloforge")
+    assert read_bundle(model).family == "neighbour"
+    assert main(["export", str(model), "-o", str(tmp_path / "model.onnx")]) == 2
+    assert not (tmp_path / "model.onnx").exists()

@@ -1,0 +1,149 @@
+"""The neighbour model: returns what it was given, respects the symmetries, scales with the energy."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from caloforge.detector import Conditions, draw_conditions, load_detector, mirror_cells
+from caloforge.errors import FormatError, RequestError
+from caloforge.models.bundle import read_bundle
+from caloforge.models.neighbour import NeighbourSampler, fit_neighbour, load_neighbour, pack
+from caloforge.showers import Showers, load, save
+
+DETECTOR = load_detector("lhcb-ecal")
+THRESHOLD = 0.02
+
+
+def made_up_showers(n: int) -> Showers:
+    """Sparse cells with a sum proportional to the energy: a shower's bookkeeping without its physics."""
+    conditions = draw_conditions(DETECTOR, seed=5, start=0, count=n)
+    rng = np.random.default_rng(5)
+    energies = rng.gamma(0.2, 1.0, (n, DETECTOR.n_cells)) * (rng.random((n, DETECTOR.n_cells)) < 0.15)
+    energies *= 0.145 * conditions.matrix[:, :1] / energies.sum(axis=1, keepdims=True)
+    return Showers(DETECTOR, conditions, energies.astype(np.float32))
+
+
+def no_noise(n: int) -> NDArray[np.float32]:
+    return np.empty((n, 0), dtype=np.float32)
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("neighbour") / "full.h5"
+    save(path, made_up_showers(400), source="import", provenance={"made": "up"})
+    return path
+
+
+@pytest.fixture(scope="module")
+def sampler(data: Path) -> NeighbourSampler:
+    return load_neighbour(read_bundle(fit_neighbour(data, data.with_name("a.caloforge"), threshold=THRESHOLD)))
+
+
+def test_training_conditions_give_training_showers(data: Path, sampler: NeighbourSampler) -> None:
+    showers = load(data, 0, 360)
+    conditions = showers.conditions.matrix.astype(np.float32)
+    kept = np.where(showers.energies > THRESHOLD, showers.energies, 0)
+    np.testing.assert_allclose(sampler.sample(conditions, no_noise(360)), kept, rtol=2**-11 + 1e-6)
+    assert sampler.distance(conditions).max() < 1e-3
+
+
+def test_the_last_tenth_is_not_learnt(data: Path, sampler: NeighbourSampler) -> None:
+    assert len(sampler) == 360
+    assert read_bundle(data.with_name("a.caloforge")).provenance["events"] == [0, 360]
+    assert sampler.distance(load(data, 360).conditions.matrix.astype(np.float32)).min() > 0.01
+
+
+@pytest.mark.parametrize("flip", [(True, False), (False, True), (True, True)])
+def test_mirrored_conditions_give_the_mirrored_shower(sampler: NeighbourSampler, flip: tuple[bool, bool]) -> None:
+    conditions = draw_conditions(DETECTOR, seed=9, start=0, count=100)
+    flips = np.full(100, flip[0]), np.full(100, flip[1])
+    mirrored = conditions.mirrored(*flips).matrix.astype(np.float32)
+    here = sampler.sample(conditions.matrix.astype(np.float32), no_noise(100))
+    there = sampler.sample(mirrored, no_noise(100))
+    np.testing.assert_array_equal(there, mirror_cells(here, DETECTOR, *flips))
+    assert not np.array_equal(there, here)
+
+
+def test_energies_scale_with_the_incident_energy() -> None:
+    one = made_up_showers(1)
+    sampler = NeighbourSampler(DETECTOR, pack(one.conditions.matrix, one.energies, THRESHOLD))
+    conditions = one.conditions.matrix.astype(np.float32).repeat(3, axis=0)
+    conditions[:, 0] *= np.array([0.5, 1.0, 2.0], dtype=np.float32)
+    half, same, double = sampler.sample(conditions, no_noise(3))
+    np.testing.assert_allclose(half * 2, same, rtol=1e-6)
+    np.testing.assert_allclose(double, same * 2, rtol=1e-6)
+
+
+def test_a_shower_does_not_depend_on_its_batch(sampler: NeighbourSampler) -> None:
+    conditions = draw_conditions(DETECTOR, seed=2, start=0, count=50).matrix.astype(np.float32)
+    together = sampler.sample(conditions, no_noise(50))
+    alone = np.concatenate([sampler.sample(row[None], no_noise(1)) for row in conditions])
+    np.testing.assert_array_equal(together, alone)
+
+
+def test_the_nearest_event_is_the_one_found_by_comparing_all(data: Path, sampler: NeighbourSampler) -> None:
+    depth = DETECTOR.reference_depth
+
+    def in_mm(conditions: Conditions) -> NDArray[np.float64]:
+        energy, x, y, ax, ay = conditions.matrix.T
+        return np.stack([np.log(energy) / 0.05, x, y, depth * np.tan(ax), depth * np.tan(ay)], axis=1)
+
+    asked = draw_conditions(DETECTOR, seed=3, start=0, count=20)
+    library = load(data, 0, 360).conditions
+    best = np.full(20, np.inf)
+    for flip_x in (False, True):
+        for flip_y in (False, True):
+            image = in_mm(library.mirrored(np.full(360, flip_x), np.full(360, flip_y)))
+            best = np.minimum(best, np.linalg.norm(in_mm(asked)[:, None] - image, axis=2).min(axis=1))
+    np.testing.assert_allclose(sampler.distance(asked.matrix.astype(np.float32)), best, rtol=1e-3)
+
+
+def test_real_showers_keep_their_response(shared_data: Path, tmp_path: Path) -> None:
+    data = shared_data / "lhcb-ecal-electron-train.h5"
+    bundle = read_bundle(fit_neighbour(data, tmp_path / "a.caloforge", start=0, stop=5000))
+    truth = load(data, 48_000)
+    made = load_neighbour(bundle).sample(truth.conditions.matrix.astype(np.float32), no_noise(2000))
+    energy = truth.conditions.column("energy")
+    ours, theirs = made.sum(axis=1) / energy, truth.energies.sum(axis=1) / energy
+    assert abs(ours.mean() / theirs.mean() - 1) < 4 * np.sqrt(2 / 2000) * theirs.std() / theirs.mean()
+    assert abs(ours.std() / theirs.std() - 1) < 0.1
+    assert (tmp_path / "a.caloforge").stat().st_size < 5000 * 450
+
+
+@pytest.mark.parametrize(
+    ("start", "stop", "message"), [(400, None, "holds none"), (10, 10, "holds none"), (-1, 5, "holds none")]
+)
+def test_a_range_without_events_is_refused(
+    data: Path, tmp_path: Path, start: int, stop: int | None, message: str
+) -> None:
+    with pytest.raises(RequestError, match=message):
+        fit_neighbour(data, tmp_path / "a.caloforge", start=start, stop=stop)
+    assert not list(tmp_path.iterdir())
+
+
+def test_values_that_the_library_cannot_hold_are_refused() -> None:
+    conditions = np.ones((1, 5))
+    with pytest.raises(RequestError, match=r"70000 MeV.*65504"):
+        pack(conditions, np.full((1, 900), 7e4, dtype=np.float32), THRESHOLD)
+    with pytest.raises(RequestError, match="threshold"):
+        pack(conditions, np.ones((1, 900), dtype=np.float32), 0.0)
+
+
+def test_a_library_that_does_not_fit_is_refused() -> None:
+    one = made_up_showers(2)
+    library = pack(one.conditions.matrix, one.energies, THRESHOLD)
+    with pytest.raises(FormatError, match="do not fit"):
+        NeighbourSampler(DETECTOR, library | {"energies": library["energies"][:-1]})
+    with pytest.raises(FormatError, match="occupied"):
+        NeighbourSampler(DETECTOR, {name: library[name] for name in ("conditions", "energies")})
+
+
+def test_inputs_of_a_wrong_shape_are_refused(sampler: NeighbourSampler) -> None:
+    with pytest.raises(RequestError, match="one column for each of energy, x, y"):
+        sampler.sample(np.ones((3, 4), dtype=np.float32), no_noise(3))
+    with pytest.raises(RequestError, match=r"expected \(3, 0\)"):
+        sampler.sample(np.ones((3, 5), dtype=np.float32), no_noise(2))
