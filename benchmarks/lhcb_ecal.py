@@ -57,8 +57,8 @@ def markdown(found: Evaluation, speed: Bench, big: dict[str, float]) -> str:
         f"# lhcb-ecal, electrons: {', '.join(sample.info.label for sample in found.samples)} against Geant4",
         "",
         f"caloforge {caloforge.__version__}; {found.reference.info.events:,} Geant4 test events, the same conditions "
-        "for every model; floor: Geant4 against Geant4 of the same size (mean and spread), for the Wasserstein-1 distance "
-        "of equal conditions. Made by `benchmarks/lhcb_ecal.py`.",
+        "for every model; floor: Geant4 against Geant4 of the same size and equal conditions, mean and spread. Made by "
+        "`benchmarks/lhcb_ecal.py`.",
         "",
         "## Response E_visible/E and resolution sigma/E over Geant4's",
         "",
