@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from caloforge.errors import WorkError
+from caloforge.showers.interrupts import ctrl_c_waits
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
@@ -40,7 +41,10 @@ def ordered(
     pending: deque[Future[Result]] = deque()
     try:
         for task in tasks:
-            with _ctrl_c_waits():  # a pool interrupted while it starts a process cannot be shut down
+            with (
+                ctrl_c_waits(),
+                _children_without_ctrl_c(),
+            ):  # a pool interrupted while it starts a process cannot be shut down
                 pending.append(executor.submit(function, task))
             if len(pending) >= 2 * workers:
                 yield pending.popleft().result()
@@ -56,8 +60,8 @@ def ordered(
 
 
 @contextmanager
-def _ctrl_c_waits() -> Iterator[None]:
-    """Hold Ctrl-C back until the end of the block; processes started in it never see one."""
+def _children_without_ctrl_c() -> Iterator[None]:
+    """Processes started in the block have Ctrl-C blocked from their first moment."""
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return

@@ -25,6 +25,7 @@ from caloforge.detector import Conditions, Detector, detector_from_toml, from_fi
 from caloforge.errors import FormatError, RequestError, WorkError
 from caloforge.showers.atomic import atomic_output
 from caloforge.showers.container import Showers
+from caloforge.showers.interrupts import ctrl_c_waits
 
 FORMAT = "caloforge-showers"
 VERSION = 1
@@ -128,14 +129,18 @@ class ShowerWriter:
             flags = showers.extrapolated
             columns[_FLAGS] = np.zeros(len(showers), dtype=np.bool_) if flags is None else flags
         try:
-            for name, values in columns.items():
-                dataset = self._file[name] if name in self._file else self._create(name, values.shape[1:], values.dtype)
-                dataset.resize(self._length + len(showers), axis=0)
-                dataset[self._length :] = values
-            self._file.flush()
+            with ctrl_c_waits():
+                self._write(self._file, columns, self._length + len(showers))
         except OSError as error:
             raise WorkError(f"cannot write {self.path}: {error}") from error
         self._length += len(showers)
+
+    def _write(self, file: h5py.File, columns: Mapping[str, NDArray[Any]], length: int) -> None:
+        for name, values in columns.items():
+            dataset = file[name] if name in file else self._create(name, values.shape[1:], values.dtype)
+            dataset.resize(length, axis=0)
+            dataset[self._length :] = values
+        file.flush()
 
     def note(self, **facts: Any) -> None:
         """Add facts to the provenance that are known only after the work, such as the time it took.
@@ -242,7 +247,8 @@ class ShowerFile:
 
     def _guard(self, read: Callable[[], _T]) -> _T:
         try:
-            return read()
+            with ctrl_c_waits():
+                return read()
         except RequestError as error:
             raise FormatError(f"{self.path}: {error}") from error
         except OSError as error:
