@@ -3,7 +3,13 @@
 from caloforge.transforms.base import Transform
 from caloforge.transforms.box_cox import BoxCoxTransform
 from caloforge.transforms.chain import TRANSFORMS, Chain, make_chain, restore
-from caloforge.transforms.elementwise import IncidentEnergyTransform, LogTransform, ThresholdTransform
+from caloforge.transforms.elementwise import (
+    IncidentEnergyTransform,
+    LogTransform,
+    ThresholdTransform,
+    energy_of_log,
+    log_of_energy,
+)
 
 __all__ = [
     "TRANSFORMS",
@@ -13,6 +19,8 @@ __all__ = [
     "LogTransform",
     "ThresholdTransform",
     "Transform",
+    "energy_of_log",
+    "log_of_energy",
     "make_chain",
     "restore",
 ]

@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import ClassVar, final
+from typing import Any, ClassVar, final
 
 import numpy as np
+from array_api_compat import array_namespace
 from numpy.typing import ArrayLike
 
 from caloforge.errors import RequestError
 from caloforge.transforms.base import Floats, Transform, not_negative
+
+
+def log_of_energy(energies: Any, epsilon: float) -> Any:
+    """v = ln(1 + e / epsilon), on numpy or torch; the networks use it inside their graphs."""
+    return array_namespace(energies).log1p(energies / epsilon)
+
+
+def energy_of_log(values: Any, epsilon: float) -> Any:
+    """e = epsilon (exp(v) - 1), the inverse of :func:`log_of_energy`, on numpy or torch."""
+    return array_namespace(values).expm1(values) * epsilon
 
 
 @final
@@ -39,10 +50,12 @@ class LogTransform(Transform):
         return {"epsilon": self._epsilon}
 
     def _forward(self, energies: Floats, incident: Floats) -> Floats:
-        return np.log1p(not_negative(energies, self.name) / self._parameter("epsilon"))
+        values: Floats = log_of_energy(not_negative(energies, self.name), self._parameter("epsilon"))
+        return values
 
     def _inverse(self, values: Floats, incident: Floats) -> Floats:
-        return self._parameter("epsilon") * np.expm1(np.maximum(values, 0.0))
+        energies: Floats = energy_of_log(np.maximum(values, 0.0), self._parameter("epsilon"))
+        return energies
 
 
 @final

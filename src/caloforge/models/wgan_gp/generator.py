@@ -11,6 +11,7 @@ from torch.nn import functional
 from caloforge.models.wgan_gp.conditions import ConditionFeatures, MirrorFold
 from caloforge.models.wgan_gp.moments import ConditionalMoments, ResponseModel, dense
 from caloforge.models.wgan_gp.settings import NetworkSettings
+from caloforge.transforms import energy_of_log, log_of_energy
 
 if TYPE_CHECKING:
     from caloforge.detector import Detector
@@ -81,11 +82,13 @@ class ShowerGenerator(nn.Module):
 
     def to_values(self, energies: Tensor) -> Tensor:
         """v = ln(1 + e / epsilon)."""
-        return torch.log1p(energies / self.epsilon)
+        values: Tensor = log_of_energy(energies, self.epsilon)
+        return values
 
     def to_energies(self, values: Tensor) -> Tensor:
         """e = epsilon (exp(v) - 1), with v kept in the range of energies that exist."""
-        return torch.expm1(values.clamp(0.0, _MAX_VALUE)) * self.epsilon
+        energies: Tensor = energy_of_log(values.clamp(0.0, _MAX_VALUE), self.epsilon)
+        return energies
 
     def folded(self, conditions: Tensor, noise: Tensor) -> Tensor:
         """Energies (N, n_cells) for conditions that are folded already."""
