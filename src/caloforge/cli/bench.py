@@ -53,7 +53,7 @@ def _print(result: Bench) -> None:
     from rich.table import Table
 
     machine = result.machine
-    title = f"{result.detector}, {result.model['family']}: {machine['processor']}, {machine['cores']} cores"
+    title = f"{result.detector}, {result.model['family']}: {machine['processor']}, cores: {machine['cores']}"
     table = Table(title=title, box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
     for heading in ("engine", "threads", "workers", "batch", "ms/shower", "quartiles", "showers/s"):
         table.add_column(heading, justify="left" if heading == "engine" else "right", no_wrap=True)

@@ -46,14 +46,15 @@ def demo(
     n: Annotated[int, typer.Option("-n", help="How many showers to generate.")] = 10_000,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what an earlier demo wrote there.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
-) -> None:
+) -> Demo:
     """Generate showers with the shipped model and compare them with Geant4, in under 2 minutes."""
     result = run_demo(output, n, overwrite=overwrite, quiet=as_json)
     if as_json:
         typer.echo(json.dumps(asdict(result)))
-        return
+        return result
+    cores = "1 core" if result.cores == 1 else f"{result.cores} cores"
     typer.echo(
-        f"\n{result.n:,} showers in {result.generate_seconds:.1f} s on {result.cores} cores, file included: "
+        f"\n{result.n:,} showers in {result.generate_seconds:.1f} s on {cores}, file included: "
         f"{result.showers_per_second:,.0f} a second -> {result.showers}"
     )
     if result.geant4_seconds is not None and result.speed_up is not None:
@@ -64,6 +65,7 @@ def demo(
     report = Path(result.report).resolve()
     typer.echo(f"report, {result.seconds:.0f} s after the start: {result.report}")
     typer.echo(f"open it in a browser: {report.as_uri()}")
+    return result
 
 
 def run_demo(output: Path, n: int, *, overwrite: bool, quiet: bool) -> Demo:

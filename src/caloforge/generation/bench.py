@@ -108,12 +108,12 @@ def bench(
         for used in counts:
             sampler = load_sampler(bundle, name, used)
             for batch in batches:
-                tell(f"{name}, {used} threads, batch {batch:,}")
+                tell(f"{name}, threads: {used}, batch: {batch:,}")
                 timings.append(_time_model(bundle, sampler, name, used, batch))
     if file_showers:
         name = choose_engine(bundle, engine or "auto")
         for workers in sorted({1, cores}):
-            tell(f"{name}, to file, {workers} workers")
+            tell(f"{name}, to file, workers: {workers}")
             timings.append(_time_file(described, bundle, name, workers, file_showers))
     return Bench(
         detector=described.name,

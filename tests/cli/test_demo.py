@@ -1,0 +1,55 @@
+"""The demo, with a small model and a small reference in the place of the shipped ones."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from caloforge.cli import main
+from caloforge.models import bundle as bundles
+from caloforge.models.neighbour import fit_neighbour
+from caloforge.showers import Showers, load, save
+
+
+@pytest.fixture
+def shipped(make_showers: Callable[..., Showers], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    folder = tmp_path / "bundles"
+    folder.mkdir()
+    provenance = {"seconds_per_event_core": 0.25, "geant4": "made up"}
+    save(folder / "lhcb-ecal-reference.h5", make_showers(400, seed=1), source="geant4", provenance=provenance)
+    save(tmp_path / "full.h5", make_showers(1000, seed=2), source="geant4", provenance={})
+    fit_neighbour(tmp_path / "full.h5", folder / "lhcb-ecal-neighbour.caloforge")
+    monkeypatch.setattr(bundles, "SHIPPED", folder)
+    return folder
+
+
+def test_the_demo_leaves_showers_and_a_report(
+    shipped: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output = tmp_path / "demo"
+    assert main(["demo", "-o", str(output), "-n", "600", "--json"]) == 0
+    printed = json.loads(capsys.readouterr().out)
+    assert len(load(printed["showers"])) == printed["n"] == 600
+    same, reference = load(printed["same_conditions"]), load(shipped / "lhcb-ecal-reference.h5")
+    np.testing.assert_allclose(same.conditions.matrix, reference.conditions.matrix, rtol=1e-5, atol=1e-6)  # float32
+    assert printed["speed_up"] * printed["generate_seconds"] * printed["cores"] == pytest.approx(0.25 * 600)
+    report = Path(printed["report"])
+    assert report == output / "report" / "report.html"
+    assert "<img" in report.read_text() or "<svg" in report.read_text()
+    assert len(json.loads((output / "report" / "report.json").read_text())["samples"]) == 2
+    before = report.read_bytes()
+    assert main(["demo", "-o", str(output), "-n", "600"]) == 2
+    assert "--overwrite" in capsys.readouterr().err
+    assert report.read_bytes() == before
+
+
+@pytest.mark.usefixtures("shipped")
+def test_a_demo_that_cannot_be_written_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "file").write_text("not a folder")
+    assert main(["demo", "-o", str(tmp_path / "file")]) == 2
+    assert main(["demo", "-o", str(tmp_path / "out"), "-n", "0"]) == 2
+    assert capsys.readouterr().err.count("error: ") == 2
