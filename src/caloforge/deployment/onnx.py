@@ -11,12 +11,12 @@ import numpy as np
 from caloforge.detector import draw_conditions
 from caloforge.errors import RequestError, WorkError
 from caloforge.generation.engines import ENGINES, GRAPH, load_sampler
+from caloforge.models.base import PARITY
 from caloforge.models.bundle import Bundle, read_bundle
 from caloforge.random import normals
 from caloforge.showers.atomic import atomic_output, check_output
 
 EVENTS = 200
-TOLERANCE = 1e-3
 
 
 @dataclass(frozen=True)
@@ -40,17 +40,17 @@ def export(model: str | Path, output: str | Path, *, overwrite: bool = False) ->
 
     Raises:
         RequestError: the output exists, or the model's family has no graph.
-        WorkError: torch and onnxruntime disagree by more than ``TOLERANCE``; nothing is written.
+        WorkError: torch and onnxruntime disagree by more than ``PARITY``; nothing is written.
     """
     output = check_output(output, overwrite=overwrite)
     bundle = read_bundle(model)
     if GRAPH not in bundle.parts:
         raise RequestError(f"{bundle.path}: a model of the family {bundle.family} has no ONNX graph to export")
     difference = _parity(bundle)
-    if difference is not None and not difference <= TOLERANCE:
+    if difference is not None and not difference <= PARITY:
         raise WorkError(
             f"{bundle.path}: torch and onnxruntime differ by {difference:.1e} of the hottest cell; "
-            f"at most {TOLERANCE} is allowed"
+            f"at most {PARITY} is allowed"
         )
     with atomic_output(output, overwrite=overwrite) as partial:
         partial.write_bytes(bundle.part(GRAPH))

@@ -20,6 +20,10 @@ FAMILIES: dict[str, str] = {
 """Every family of models, best first: what a bundle may name, and what a detector's default is chosen from."""
 
 
+PARITY = 1e-5
+"""Largest difference between torch and onnxruntime that is let pass, relative to the hottest cell of the shower."""
+
+
 class Sampler(ABC):
     """A trained model, ready to turn conditions into showers.
 

@@ -34,7 +34,7 @@ class WganGpConfig(_Config):
     model: Literal["wgan-gp"] = "wgan-gp"
     network: NetworkSettings = NetworkSettings()
     pretraining_steps: int = Field(default=3000, ge=1, description="steps for each part that is fitted beforehand")
-    epochs: int = Field(default=24, ge=1)
+    epochs: int = Field(default=16, ge=1)
     batch_size: int = Field(default=128, ge=2)
     critic_steps: int = Field(default=5, ge=1, description="critic steps a generator step")
     gradient_penalty: float = Field(default=10.0, ge=0)

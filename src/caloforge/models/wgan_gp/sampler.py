@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 
 from caloforge.errors import FormatError, WorkError, require
-from caloforge.models.base import Sampler
+from caloforge.models.base import PARITY, Sampler
 from caloforge.models.wgan_gp.generator import ShowerGenerator
 from caloforge.models.wgan_gp.settings import NetworkSettings
 from caloforge.random import normals
@@ -24,9 +24,6 @@ from caloforge.random import normals
 if TYPE_CHECKING:
     from caloforge.detector import Detector
     from caloforge.models.bundle import Bundle
-
-PARITY = 1e-5
-"""Largest difference between torch and onnxruntime, relative to the hottest cell of the shower."""
 
 
 @final
