@@ -21,6 +21,7 @@ ORDER = (
     "errors",
     "units",
     "random",
+    "progress",
     "detector",
     "showers",
     "observables",

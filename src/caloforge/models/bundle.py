@@ -231,7 +231,7 @@ def read_bundle(path: str | Path) -> Bundle:
         config=dict(manifest["config"]),
         metrics=dict(manifest["metrics"]),
         provenance=dict(manifest["provenance"]),
-        digest=_file_digest(path),
+        digest=file_digest(path),
         checksums=checksums,
     )
 
@@ -331,6 +331,7 @@ def _read_part(archive: zipfile.ZipFile, path: Path, name: str, checksum: str | 
     return data
 
 
-def _file_digest(path: Path) -> str:
+def file_digest(path: Path) -> str:
+    """SHA-256 of a file, in hexadecimal."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()

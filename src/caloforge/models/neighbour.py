@@ -11,7 +11,6 @@ angles as depth * tan(angle), energies as ln(E) / 0.05, so that 5 % of energy co
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Mapping
 from itertools import product
 from pathlib import Path
@@ -24,7 +23,7 @@ from caloforge._version import __version__
 from caloforge.detector import Conditions, Detector, mirror_cells
 from caloforge.errors import FormatError, RequestError
 from caloforge.models.base import Sampler
-from caloforge.models.bundle import Bundle, Domain, write_bundle
+from caloforge.models.bundle import Bundle, Domain, file_digest, write_bundle
 from caloforge.showers import ShowerFile
 
 PART = "weights.safetensors"
@@ -186,7 +185,7 @@ def fit_neighbour(
         provenance={
             "caloforge": __version__,
             "data": Path(data).name,
-            "data_sha256": _digest(Path(data)),
+            "data_sha256": file_digest(Path(data)),
             "data_provenance": source,
             "events": [start, stop],
         },
@@ -211,8 +210,3 @@ def _flips(detector: Detector) -> tuple[tuple[bool, bool], ...]:
     in_x = (False, True) if "mirror_x" in detector.symmetries else (False,)
     in_y = (False, True) if "mirror_y" in detector.symmetries else (False,)
     return tuple(product(in_x, in_y))
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()

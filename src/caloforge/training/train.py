@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import platform
 import shutil
 from pathlib import Path
@@ -13,11 +12,11 @@ import numpy as np
 from caloforge._version import __version__
 from caloforge.detector import load_detector
 from caloforge.errors import RequestError, require
+from caloforge.models.bundle import file_digest
 from caloforge.models.neighbour import fit_neighbour
 from caloforge.showers import ShowerFile
 from caloforge.showers.atomic import check_output
 from caloforge.training.config import NeighbourConfig, load_config, make_config
-from caloforge.training.progress import TrainingProgress
 
 
 def train(
@@ -56,7 +55,6 @@ def train(
     settings = load_config(config) if config is not None else make_config({"model": model})
     output = check_output(output, overwrite=overwrite)
     expected = load_detector(detector)
-    display = TrainingProgress(shown=progress)
     folder = output.with_name(output.name + ".training")
     with ShowerFile(data) as file:
         if file.detector != expected:
@@ -66,7 +64,7 @@ def train(
             "python": platform.python_version(),
             "numpy": np.__version__,
             "data": Path(data).name,
-            "data_sha256": _digest(Path(data)),
+            "data_sha256": file_digest(Path(data)),
             "data_provenance": file.provenance,
             "events": len(file),
             "seed": settings.seed,
@@ -82,11 +80,6 @@ def train(
         if overwrite:
             shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(exist_ok=True)
-        metrics = train_wgan_gp(file, settings, output, folder, provenance, display, overwrite=overwrite)
+        metrics = train_wgan_gp(file, settings, output, folder, provenance, overwrite=overwrite, progress=progress)
     shutil.rmtree(folder)
     return metrics
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()

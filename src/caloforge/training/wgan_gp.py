@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -15,13 +16,13 @@ from torch import Tensor
 from caloforge.errors import RequestError, WorkError
 from caloforge.models.bundle import Domain, write_bundle
 from caloforge.models.wgan_gp.sampler import export_onnx, save_weights
+from caloforge.progress import progress_bar
 from caloforge.showers import ShowerFile
 from caloforge.training.adversarial import Adversaries, Losses
 from caloforge.training.checkpoint import load_checkpoint, module_tensors, save_checkpoint
 from caloforge.training.config import WganGpConfig
 from caloforge.training.data import stage
 from caloforge.training.pretraining import pretrain
-from caloforge.training.progress import TrainingProgress
 from caloforge.training.validation import binned_distances, score
 
 CHECKPOINT_STEPS = 100
@@ -33,9 +34,9 @@ def train_wgan_gp(
     output: Path,
     folder: Path,
     provenance: dict[str, Any],
-    progress: TrainingProgress,
     *,
     overwrite: bool,
+    progress: bool,
 ) -> dict[str, Any]:
     """Train on a shower file and write the bundle; return what the bundle records as metrics.
 
@@ -46,6 +47,11 @@ def train_wgan_gp(
         RequestError: ``folder`` belongs to a training with other data or another configuration.
         WorkError: the losses are no longer finite.
     """
+
+    def say(line: str) -> None:
+        if progress:
+            print(line, file=sys.stderr)
+
     detector = file.detector
     fabric = Fabric(accelerator="auto", devices=1)
     split = stage(file, folder, config.validation_events, fold=True)
@@ -66,7 +72,7 @@ def train_wgan_gp(
             )
         adversaries.restore(parts)
         best, history, done, seconds = parts.get("best", {}), numbers["history"], numbers["step"], numbers["seconds"]
-        progress.say(f"resuming after step {done} of {total}")
+        say(f"resuming after step {done} of {total}")
     started = time.monotonic() - seconds
 
     def checkpoint(step: int) -> None:
@@ -75,13 +81,15 @@ def train_wgan_gp(
         save_checkpoint(path, {**adversaries.state(), "best": best}, numbers)
 
     if not path.exists():
-        with progress.bar("pretraining", 4 * config.pretraining_steps) as advance:
+        with progress_bar("pretraining", 4 * config.pretraining_steps, show=progress, unit="steps") as advance:
             pretrain(adversaries.generator, adversaries.critic, split.training, config, fabric.device, advance)
         adversaries.start()
         checkpoint(0)
     for epoch in range(done // steps, config.epochs):
         first = max(done, epoch * steps)
-        with progress.bar(f"epoch {epoch + 1}/{config.epochs}", steps, first - epoch * steps) as advance:
+        with progress_bar(
+            f"epoch {epoch + 1}/{config.epochs}", steps, show=progress, unit="steps", done=first - epoch * steps
+        ) as advance:
             for step in range(first, (epoch + 1) * steps):
                 losses = adversaries.step(split.training, step, total)
                 _require_finite(losses, step)
@@ -103,7 +111,7 @@ def train_wgan_gp(
         if min(history, key=lambda entry: entry["score"]) is history[-1]:
             best = {name: tensor.clone() for name, tensor in module_tensors(adversaries.average).items()}
         checkpoint((epoch + 1) * steps)
-        progress.say(
+        say(
             f"epoch {epoch + 1}: validation score {history[-1]['score']:.4f} "
             f"(worst {max(distances, key=lambda name: distances[name])} {max(distances.values()):.3f}), "
             f"critic distance {losses.distance:.3f}"

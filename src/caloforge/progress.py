@@ -9,10 +9,13 @@ Advance = Callable[[int], None]
 
 
 @contextmanager
-def progress_bar(title: str, total: int, *, show: bool, unit: str = "showers") -> Iterator[Advance]:
-    """Hand out a function that is told how many more are done; draws nothing where ``show`` is False."""
+def progress_bar(title: str, total: int, *, show: bool, unit: str = "showers", done: int = 0) -> Iterator[Advance]:
+    """Hand out a function that is told how many more are done; draws nothing where ``show`` is False.
+
+    ``done`` of the ``total`` were done before, by work that is being resumed.
+    """
     if not show:
-        yield lambda done: None
+        yield lambda more: None
         return
     from rich.console import Console
     from rich.progress import (
@@ -33,5 +36,5 @@ def progress_bar(title: str, total: int, *, show: bool, unit: str = "showers") -
 
     columns = (TextColumn(title), BarColumn(), MofNCompleteColumn(), RateColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True)) as bar:
-        task = bar.add_task(title, total=total)
-        yield lambda done: bar.advance(task, done)
+        task = bar.add_task(title, total=total, completed=done)
+        yield lambda more: bar.advance(task, more)
