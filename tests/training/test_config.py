@@ -15,6 +15,8 @@ from caloforge.training.config import WganGpConfig, load_config, make_config
     [
         ({"model": "wgan-pg"}, "unknown model 'wgan-pg'; did you mean 'wgan-gp'"),
         ({}, "unknown model"),
+        ({"model": ["wgan-gp"]}, "unknown model"),
+        ({"model": "wgan-gp", "seed": 2**64}, "seed = 18446744073709551616"),
         ({"model": "wgan-gp", "epocs": 3}, "unknown key 'epocs'; did you mean 'epochs'"),
         ({"model": "wgan-gp", "network": {"latnet": 3}}, "unknown key 'network.latnet'; did you mean 'latent'"),
         ({"model": "wgan-gp", "epochs": 0}, "epochs = 0"),

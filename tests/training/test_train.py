@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from caloforge.detector import Detector
+from caloforge.detector import Conditions, Detector, draw_conditions
 from caloforge.errors import FormatError, RequestError
-from caloforge.models.bundle import read_bundle
+from caloforge.models.bundle import Domain, read_bundle
 from caloforge.showers import ShowerFile, Showers, save
 from caloforge.training import train
 from caloforge.training.data import Sample, stage
@@ -47,7 +47,7 @@ def test_staging_folds_the_showers_and_keeps_the_last_for_validation(
 ) -> None:
     original = make_showers(300, 4)
     with ShowerFile(data) as file:
-        split = stage(file, tmp_path, 100, fold=True)
+        split = stage(file, tmp_path, 100)
     assert (len(split.training), len(split.validation)) == (200, 100)
     conditions = split.validation.conditions
     assert (conditions.column("angle_xz") >= 0).all()
@@ -58,9 +58,23 @@ def test_staging_folds_the_showers_and_keeps_the_last_for_validation(
     np.testing.assert_allclose(split.validation.energies.sum(1), original.energies[200:].sum(1), rtol=1e-6)
 
 
-def test_a_file_too_small_to_split_is_refused(data: Path, tmp_path: Path) -> None:
-    with ShowerFile(data) as file, pytest.raises(RequestError, match="at least 400 are needed"):
-        stage(file, tmp_path, 200, fold=True)
+@pytest.mark.parametrize("model", ["wgan-gp", "neighbour"])
+def test_a_file_too_small_to_split_is_refused(data: Path, tmp_path: Path, model: str) -> None:
+    with pytest.raises(RequestError, match="validation_events = 5000 at least 10000 are needed"):
+        train("lhcb-ecal", data, tmp_path / "model.caloforge", model=model)
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_domain_is_what_the_training_events_cover(tmp_path: Path, lhcb: Detector) -> None:
+    everywhere = draw_conditions(lhcb, 1, 0, 2000)
+    assert Domain.covered(everywhere) == Domain.of(lhcb)
+    narrow = Domain.covered(draw_conditions(lhcb, 1, 0, 2000, energy=(10e3, 20e3)))
+    assert narrow.low[0] == pytest.approx(10e3, rel=0.01)
+    assert narrow.high[0] == pytest.approx(20e3, rel=0.01)
+    assert narrow.low[1:] == Domain.of(lhcb).low[1:]
+    photons = Conditions(lhcb, everywhere.matrix, np.full(2000, 22))
+    with pytest.raises(RequestError, match="PDG code 22"):
+        Domain.covered(photons)
 
 
 def test_distances_of_a_sample_to_itself_are_zero_and_grow_with_a_shift(make_showers: Callable[..., Showers]) -> None:
@@ -104,7 +118,7 @@ def test_a_training_that_is_interrupted_ends_with_the_weights_it_would_have_had(
     with pytest.raises(RequestError, match="other data or settings"):
         train("lhcb-ecal", data, stopped, config=other)
 
-    train("lhcb-ecal", data, stopped, config=settings)
+    train("lhcb-ecal", data, stopped, config=settings, overwrite=True)  # overwrite is about the output: still resumed
     assert not work.exists()
     for part in ("weights.safetensors", "history.json"):
         assert read_bundle(stopped).part(part) == read_bundle(whole).part(part)
@@ -136,6 +150,8 @@ def test_bad_requests(data: Path, tmp_path: Path, lhcb: Detector) -> None:
     toml.write_text(lhcb.toml.replace('name = "lhcb-ecal"', 'name = "my-ecal"'))
     with pytest.raises(RequestError, match="not of 'my-ecal'"):
         train(str(toml), data, output, model="neighbour")
+    with pytest.raises(RequestError, match="ends in .caloforge"):
+        train("lhcb-ecal", data, tmp_path / "model.png", model="neighbour")
     output.touch()
     with pytest.raises(RequestError, match="exists"):
         train("lhcb-ecal", data, output, model="neighbour")

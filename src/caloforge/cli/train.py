@@ -8,8 +8,9 @@ from typing import Annotated
 
 import typer
 
-from caloforge.models.bundle import read_bundle
+from caloforge.models.bundle import SUFFIX, read_bundle
 from caloforge.reports.learning import write_learning_curves
+from caloforge.showers.atomic import check_output
 from caloforge.training import train as training
 
 
@@ -21,17 +22,16 @@ def train(
         str | None, typer.Option(help="The family, with its default settings: wgan-gp or neighbour.")
     ] = None,
     config: Annotated[Path | None, typer.Option(help="A training file (YAML) with model and settings.")] = None,
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace the output if it exists, and start afresh.")
-    ] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the output if it exists.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Train a model on full simulation; the same command goes on after an interruption."""
+    picture = check_output(output.with_name(output.name.removesuffix(SUFFIX) + "-learning.png"), overwrite=overwrite)
     metrics = training(detector, data, output, model=model, config=config, overwrite=overwrite, progress=not as_json)
     bundle = read_bundle(output)
     curves = None
     if "history.json" in bundle.parts:
-        curves = write_learning_curves(json.loads(bundle.part("history.json")), output.with_suffix(".png"))
+        curves = write_learning_curves(json.loads(bundle.part("history.json")), picture)
     if as_json:
         typer.echo(json.dumps({"output": str(output), "learning_curves": curves and str(curves), **metrics}))
         return

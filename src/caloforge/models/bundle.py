@@ -18,7 +18,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from caloforge.detector import Detector, detector_from_toml
+import numpy as np
+
+from caloforge.detector import Conditions, Detector, detector_from_toml
 from caloforge.errors import CaloForgeError, FormatError, RequestError, WorkError, unknown_name
 from caloforge.models.base import FAMILIES
 from caloforge.showers.atomic import atomic_output, check_output
@@ -73,6 +75,32 @@ class Domain:
             high=tuple(float(spec.high) for spec in detector.conditions),
             particles=tuple(int(code) for code in detector.particles),
         )
+
+    @classmethod
+    def covered(cls, conditions: Conditions) -> Domain:
+        """Return the box that a training sample covers, and its particles.
+
+        An end of the detector's range that the sample reaches up to a hundredth of the range (in log E for a density
+        1/E) counts as covered, since random conditions never lie exactly on it.
+
+        Raises:
+            RequestError: a particle that the detector does not take.
+        """
+        detector = conditions.detector
+        unknown = sorted(set(conditions.pdg.tolist()) - set(detector.particles))
+        if unknown:
+            raise RequestError(
+                f"the training data hold the particle with PDG code {unknown[0]}; {detector.name} takes "
+                f"{', '.join(map(str, detector.particles))}"
+            )
+        low, high = [], []
+        for spec, values in zip(detector.conditions, conditions.matrix.T, strict=True):
+            first, last = float(values.min()), float(values.max())
+            scale = np.log if spec.density == "1/E" else np.asarray
+            slack = 0.01 * float(scale(spec.high) - scale(spec.low))
+            low.append(float(spec.low) if scale(first) <= scale(spec.low) + slack else first)
+            high.append(float(spec.high) if scale(last) >= scale(spec.high) - slack else last)
+        return cls(detector.condition_names, tuple(low), tuple(high), tuple(sorted(set(conditions.pdg.tolist()))))
 
     def to_json(self) -> dict[str, Any]:
         """Return plain lists, to be written as JSON."""

@@ -42,10 +42,11 @@ class Adversaries:
     """
 
     def __init__(self, detector: Detector, config: WganGpConfig, fabric: Fabric) -> None:
-        torch.manual_seed(config.seed)
         self.config = config
-        self.generator = ShowerGenerator(detector, config.network).to(fabric.device)
-        self.critic = Critic(detector, config.network).to(fabric.device)
+        with torch.random.fork_rng(devices=[]):  # leaves the caller's random numbers alone
+            torch.manual_seed(config.seed)
+            self.generator = ShowerGenerator(detector, config.network).to(fabric.device)
+            self.critic = Critic(detector, config.network).to(fabric.device)
         self.average = copy.deepcopy(self.generator)
         self.fabric = fabric
 

@@ -3,32 +3,34 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from caloforge.errors import FormatError, RequestError, nearest_name, unknown_name
-from caloforge.models.base import FAMILIES
 from caloforge.models.wgan_gp.settings import NetworkSettings
+from caloforge.random import MAX_SEED
 
 
-class _Config(BaseModel):
+class TrainingConfig(BaseModel):
+    """What every family has to be told."""
+
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    seed: int = Field(default=0, ge=0, description="seed of batches, noise and initial weights")
+    seed: int = Field(default=0, ge=0, le=MAX_SEED, description="seed of batches, noise and initial weights")
     validation_events: int = Field(
         default=5000, ge=100, description="events at the end of the file kept for validation"
     )
 
 
-class NeighbourConfig(_Config):
+class NeighbourConfig(TrainingConfig):
     """How to fit ``neighbour``."""
 
     model: Literal["neighbour"] = "neighbour"
 
 
-class WganGpConfig(_Config):
+class WganGpConfig(TrainingConfig):
     """How to train ``wgan-gp``; the defaults are the shipped model's."""
 
     model: Literal["wgan-gp"] = "wgan-gp"
@@ -44,11 +46,11 @@ class WganGpConfig(_Config):
     averaging: float = Field(default=0.999, ge=0, lt=1, description="decay of the average of the generator's weights")
 
 
-TrainingConfig = Annotated[NeighbourConfig | WganGpConfig, Field(discriminator="model")]
-_ADAPTER: TypeAdapter[NeighbourConfig | WganGpConfig] = TypeAdapter(TrainingConfig)
+CONFIGS: dict[str, type[TrainingConfig]] = {"wgan-gp": WganGpConfig, "neighbour": NeighbourConfig}
+"""The settings of every family that can be trained."""
 
 
-def make_config(values: dict[str, Any]) -> NeighbourConfig | WganGpConfig:
+def make_config(values: dict[str, Any]) -> TrainingConfig:
     """A checked configuration from plain values; ``model`` is required.
 
     Raises:
@@ -60,23 +62,23 @@ def make_config(values: dict[str, Any]) -> NeighbourConfig | WganGpConfig:
     Traceback (most recent call last):
     caloforge.errors.RequestError: training file: unknown key 'epocs'; did you mean 'epochs'?
     """
-    if values.get("model") not in FAMILIES:
-        raise unknown_name("model", str(values.get("model")), FAMILIES)
+    name = values.get("model")
+    if not isinstance(name, str) or name not in CONFIGS:
+        raise unknown_name("model", str(name), CONFIGS)
     try:
-        return _ADAPTER.validate_python(values)
+        return CONFIGS[name].model_validate(values)
     except ValidationError as error:
         first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"][1:])
+        place = ".".join(str(part) for part in first["loc"])
         if first["type"] == "extra_forbidden":
-            model = WganGpConfig if values["model"] == "wgan-gp" else NeighbourConfig
-            known = [*model.model_fields, *NetworkSettings.model_fields]
-            nearest = nearest_name(str(first["loc"][-1]), known)
-            hint = f"; did you mean {nearest!r}?" if nearest else f"; known: {', '.join(model.model_fields)}"
+            known = CONFIGS[name].model_fields
+            nearest = nearest_name(str(first["loc"][-1]), [*known, *NetworkSettings.model_fields])
+            hint = f"; did you mean {nearest!r}?" if nearest else f"; known: {', '.join(known)}"
             raise RequestError(f"training file: unknown key {place!r}{hint}") from None
         raise RequestError(f"training file: {place} = {first['input']!r}: {first['msg']}") from None
 
 
-def load_config(path: str | Path) -> NeighbourConfig | WganGpConfig:
+def load_config(path: str | Path) -> TrainingConfig:
     """Read a training file (YAML).
 
     Raises:

@@ -12,6 +12,8 @@ from caloforge.detector import Conditions, Detector, concatenate_conditions, mir
 from caloforge.errors import RequestError
 from caloforge.showers import ShowerFile
 
+STAGED = "energies.npy"
+
 
 @dataclass(frozen=True)
 class Sample:
@@ -32,33 +34,28 @@ class Split:
     validation: Sample
 
 
-def stage(file: ShowerFile, folder: Path, validation_events: int, *, fold: bool) -> Split:
-    """Copy a shower file to ``folder/energies.npy``, a plain array fit for random access, and split it.
-
-    Args:
-        fold: reflect every shower into the quadrant of non-negative angles, with the detector's mirror symmetries.
-
-    Raises:
-        RequestError: the file is too small to leave more events for training than for validation.
-    """
-    detector, n = file.detector, len(file)
-    if n < 2 * validation_events:
+def check_size(file: ShowerFile, validation_events: int) -> None:
+    """Raise ``RequestError`` for a file too small to leave as many events for training as for validation."""
+    if len(file) < 2 * validation_events:
         raise RequestError(
-            f"{file.path} holds {n} showers; with validation_events = {validation_events} at least "
+            f"{file.path} holds {len(file)} showers; with validation_events = {validation_events} at least "
             f"{2 * validation_events} are needed: simulate more, or lower validation_events in the training file"
         )
-    energies = np.lib.format.open_memmap(
-        folder / "energies.npy", mode="w+", dtype=np.float32, shape=(n, detector.n_cells)
-    )
+
+
+def stage(file: ShowerFile, folder: Path, validation_events: int) -> Split:
+    """Copy a shower file to ``folder/energies.npy``, a plain array fit for random access, and split it.
+
+    Every shower is reflected into the quadrant of non-negative angles, as far as the detector's symmetries allow.
+    """
+    detector, n = file.detector, len(file)
+    energies = np.lib.format.open_memmap(folder / STAGED, mode="w+", dtype=np.float32, shape=(n, detector.n_cells))
     parts: list[Conditions] = []
     start = 0
     for block in file.blocks():
-        conditions, cells = block.conditions, block.energies
-        if fold:
-            flip_x, flip_y = mirror_flags(conditions)
-            conditions, cells = conditions.mirrored(flip_x, flip_y), mirror_cells(cells, detector, flip_x, flip_y)
-        energies[start : start + len(block)] = cells
-        parts.append(conditions)
+        flip_x, flip_y = mirror_flags(block.conditions)
+        energies[start : start + len(block)] = mirror_cells(block.energies, detector, flip_x, flip_y)
+        parts.append(block.conditions.mirrored(flip_x, flip_y))
         start += len(block)
     energies.flush()
     conditions = concatenate_conditions(parts)

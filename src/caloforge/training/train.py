@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-import shutil
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +12,12 @@ import numpy as np
 from caloforge._version import __version__
 from caloforge.detector import load_detector
 from caloforge.errors import RequestError, require
-from caloforge.models.bundle import file_digest
+from caloforge.models.bundle import SUFFIX, Domain, file_digest
 from caloforge.models.neighbour import fit_neighbour
 from caloforge.showers import ShowerFile
 from caloforge.showers.atomic import check_output
-from caloforge.training.config import NeighbourConfig, load_config, make_config
+from caloforge.training.config import TrainingConfig, WganGpConfig, load_config, make_config
+from caloforge.training.data import STAGED, check_size
 
 
 def train(
@@ -40,13 +41,14 @@ def train(
         output: the bundle, ``*.caloforge``.
         model: family, with its default settings; or
         config: a training file (YAML) that names the family and its settings.
-        overwrite: replace an existing output, and start afresh.
+        overwrite: replace an existing output.
 
     Returns:
         What the bundle records as metrics.
 
     Raises:
-        RequestError: neither or both of model and config, another detector's data, an output that exists.
+        RequestError: neither or both of model and config, another detector's data, too few showers, a particle that
+            the detector or the model does not take, an output that exists.
         FormatError: the data or the training file cannot be read.
         MissingExtraError: the family needs torch, which is not installed.
     """
@@ -54,32 +56,64 @@ def train(
         raise RequestError("give either a model (--model) or a training file (--config), not both and not neither")
     settings = load_config(config) if config is not None else make_config({"model": model})
     output = check_output(output, overwrite=overwrite)
+    if output.suffix != SUFFIX:
+        raise RequestError(f"the output {output} is to be a bundle; give it a name that ends in {SUFFIX}")
     expected = load_detector(detector)
-    folder = output.with_name(output.name + ".training")
     with ShowerFile(data) as file:
         if file.detector != expected:
             raise RequestError(f"{data} holds showers of {file.detector.name!r}, not of {expected.name!r}")
-        provenance = {
-            "caloforge": __version__,
-            "python": platform.python_version(),
-            "numpy": np.__version__,
-            "data": Path(data).name,
-            "data_sha256": file_digest(Path(data)),
-            "data_provenance": file.provenance,
-            "events": len(file),
-            "seed": settings.seed,
-        }
-        if isinstance(settings, NeighbourConfig):
-            stop = len(file) - settings.validation_events
-            fit_neighbour(data, output, stop=stop, overwrite=overwrite)
-            return {"events": stop}
-        for module in ("torch", "lightning_fabric", "onnx", "onnxscript"):
-            require(module, "train")
-        from caloforge.training.wgan_gp import train_wgan_gp
+        check_size(file, settings.validation_events)
+        job = Job(file, output, overwrite=overwrite, progress=progress)
+        if isinstance(settings, WganGpConfig):
+            return _train_wgan_gp(job, settings)
+        return _train_neighbour(job, settings)
 
-        if overwrite:
-            shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(exist_ok=True)
-        metrics = train_wgan_gp(file, settings, output, folder, provenance, overwrite=overwrite, progress=progress)
-    shutil.rmtree(folder)
+
+@dataclass(frozen=True)
+class Job:
+    """What every family is trained with."""
+
+    file: ShowerFile
+    output: Path
+    overwrite: bool
+    progress: bool
+
+
+def _train_neighbour(job: Job, settings: TrainingConfig) -> dict[str, Any]:
+    stop = len(job.file) - settings.validation_events
+    fit_neighbour(job.file.path, job.output, stop=stop, overwrite=job.overwrite)
+    return {"events": stop}
+
+
+def _train_wgan_gp(job: Job, settings: WganGpConfig) -> dict[str, Any]:
+    for module in ("torch", "lightning_fabric", "onnx", "onnxscript"):
+        require(module, "train")
+    from caloforge.training import wgan_gp
+
+    file = job.file
+    domain = Domain.covered(file.conditions()[: len(file) - settings.validation_events])
+    if len(domain.particles) > 1:
+        raise RequestError(
+            f"{file.path} holds several particles ({', '.join(map(str, domain.particles))}), and wgan-gp has no "
+            "particle among its conditions: train one model for each"
+        )
+    provenance = {
+        "caloforge": __version__,
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "data": file.path.name,
+        "data_sha256": file_digest(file.path),
+        "data_provenance": file.provenance,
+        "events": len(file),
+        "seed": settings.seed,
+    }
+    folder = job.output.with_name(job.output.name + ".training")
+    folder.mkdir(exist_ok=True)
+    metrics = wgan_gp.train_wgan_gp(
+        file, settings, job.output, folder, domain, provenance, overwrite=job.overwrite, progress=job.progress
+    )
+    for name in (STAGED, wgan_gp.CHECKPOINT):
+        (folder / name).unlink()
+    if not any(folder.iterdir()):
+        folder.rmdir()
     return metrics

@@ -25,6 +25,7 @@ from caloforge.training.data import stage
 from caloforge.training.pretraining import pretrain
 from caloforge.training.validation import binned_distances, score
 
+CHECKPOINT = "checkpoint.safetensors"
 CHECKPOINT_STEPS = 100
 
 
@@ -33,6 +34,7 @@ def train_wgan_gp(
     config: WganGpConfig,
     output: Path,
     folder: Path,
+    domain: Domain,
     provenance: dict[str, Any],
     *,
     overwrite: bool,
@@ -41,7 +43,7 @@ def train_wgan_gp(
     """Train on a shower file and write the bundle; return what the bundle records as metrics.
 
     ``folder`` holds the staged showers and the checkpoint: a training that was stopped goes on from there, and ends
-    with the weights that it would have ended with.
+    with the weights that it would have ended with. Pretraining, a few minutes, starts again when it was stopped.
 
     Raises:
         RequestError: ``folder`` belongs to a training with other data or another configuration.
@@ -54,11 +56,11 @@ def train_wgan_gp(
 
     detector = file.detector
     fabric = Fabric(accelerator="auto", devices=1)
-    split = stage(file, folder, config.validation_events, fold=True)
+    split = stage(file, folder, config.validation_events)
     steps = max(1, len(split.training) // config.batch_size)
     total = steps * config.epochs
     identity = {"config": config.model_dump(mode="json"), "data": provenance["data_sha256"]}
-    path = folder / "checkpoint.safetensors"
+    path = folder / CHECKPOINT
     adversaries = Adversaries(detector, config, fabric)
     history: list[dict[str, Any]] = []
     best: dict[str, Tensor] = {}
@@ -67,8 +69,8 @@ def train_wgan_gp(
         parts, numbers = load_checkpoint(path)
         if numbers["identity"] != identity:
             raise RequestError(
-                f"{folder} holds a training with other data or settings; remove it, pass --overwrite, "
-                "or give the settings it was started with"
+                f"{folder} holds a training with other data or settings; remove the folder to start afresh, "
+                "or give what it was started with"
             )
         adversaries.restore(parts)
         best, history, done, seconds = parts.get("best", {}), numbers["history"], numbers["step"], numbers["seconds"]
@@ -129,7 +131,7 @@ def train_wgan_gp(
         output,
         family="wgan-gp",
         detector=detector,
-        domain=Domain.of(detector),
+        domain=domain,
         noise_width=generator.noise_width,
         config=identity["config"],
         metrics=metrics,

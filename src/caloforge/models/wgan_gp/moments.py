@@ -80,8 +80,8 @@ class ResponseModel(nn.Module):
 
     def fit_quantiles(self, residuals: Tensor) -> None:
         """Take the quantiles of the training residuals (N,), (r - mean) / deviation."""
-        probability = torch.special.ndtr(self.knots.double())
-        self.quantiles.copy_(torch.quantile(residuals.double(), probability))
+        probability = torch.special.ndtr(self.knots.cpu().double())  # not every device has float64
+        self.quantiles.copy_(torch.quantile(residuals.cpu().double(), probability))
 
     def forward(self, features: Tensor, normal: Tensor) -> Tensor:
         """Features (N, C) and standard normal numbers (N,) to E_vis / E (N,), positive."""
