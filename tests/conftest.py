@@ -50,10 +50,10 @@ def synthetic_showers(detector: Detector, n: int, seed: int = 1) -> Showers:
 
 @pytest.fixture(scope="session")
 def make_showers(lhcb: Detector) -> Callable[..., Showers]:
-    """``make_showers(n, seed=1)``: synthetic showers of lhcb-ecal."""
+    """``make_showers(n, seed=1, detector=None)``: synthetic showers of lhcb-ecal, or of a detector like it."""
 
-    def make(n: int, seed: int = 1) -> Showers:
-        return synthetic_showers(lhcb, n, seed)
+    def make(n: int, seed: int = 1, detector: Detector | None = None) -> Showers:
+        return synthetic_showers(detector or lhcb, n, seed)
 
     return make
 

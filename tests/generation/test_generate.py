@@ -10,7 +10,7 @@ import h5py
 import numpy as np
 import pytest
 
-from caloforge.detector import Detector, draw_conditions
+from caloforge.detector import Detector, detector_from_toml, draw_conditions
 from caloforge.errors import CaloForgeError, DomainError, FormatError, RequestError, WorkError
 from caloforge.generation import generate, load_sampler
 from caloforge.generation.request import Request, make_request
@@ -176,6 +176,72 @@ def test_a_wrong_request_is_refused_before_any_work(
     with pytest.raises(error, match=message):
         generate(**(request | options))
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("thickness = 2.0", "thickness = 3.0", "layer 1: 3.0 mm G4_Pb.* and 2.0 mm G4_Pb"),
+        ("G4_Pb", "G4_W", "layer 1: 2.0 mm G4_W"),
+        ("repeat = 66", "repeat = 60", "number of layers: 60 and 66"),
+        ("size = [20.0, 20.0]", "size = [20.0, 30.0]", "cells: 30 x 30 of 20.0 x 30.0 mm"),
+        ("value = 124.0", "value = 100.0", "reference depth: 100.0 mm and 124.0 mm"),
+        ('["mirror_x", "mirror_y"]', '["mirror_x"]', "symmetries: mirror_x and mirror_x, mirror_y"),
+        ('name = "lhcb-ecal"', 'name = "other-ecal"', "name: other-ecal and lhcb-ecal"),
+    ],
+)
+def test_another_detector_than_the_models_is_refused(
+    tiny_model: Path,
+    tmp_path: Path,
+    lhcb: Detector,
+    make_showers: Callable[..., Showers],
+    old: str,
+    new: str,
+    message: str,
+) -> None:
+    assert old in lhcb.toml
+    other = detector_from_toml(lhcb.toml.replace(old, new))
+    with pytest.raises(RequestError, match=rf"the detector {other.name} and the model tiny.* differ in {message}"):
+        generate(other, 5, model=tiny_model, output=tmp_path / "fast.h5")
+    save(tmp_path / "full.h5", make_showers(3, detector=other), source="import", provenance={})
+    with pytest.raises(RequestError, match=rf"full\.h5 and the model tiny.* differ in {message}"):
+        generate("lhcb-ecal", model=tiny_model, like=tmp_path / "full.h5", output=tmp_path / "fast.h5")
+    assert not (tmp_path / "fast.h5").exists()
+
+
+def test_a_detector_that_takes_no_particle_of_the_model_is_refused(tiny_model: Path, lhcb: Detector) -> None:
+    photons = detector_from_toml(lhcb.toml.replace("particles = [11]", "particles = [22]"))
+    with pytest.raises(DomainError, match="PDG code 22"):
+        generate(photons, 5, model=tiny_model)
+
+
+def test_conditions_are_drawn_from_the_ranges_of_the_detector_asked_for(
+    tiny_model: Path, tmp_path: Path, lhcb: Detector
+) -> None:
+    text = lhcb.toml.replace("particles = [11]", "particles = [22, 11]").replace("title = ", "title = 'T' #")
+    narrow = detector_from_toml(text.replace("low = 1000.0", "low = 90000.0"))
+    output = generate(narrow, 200, model=tiny_model, output=tmp_path / "fast.h5")
+    assert isinstance(output, Path)
+    made = load(output)
+    assert made.detector == narrow
+    energy = made.conditions.column("energy")
+    np.testing.assert_allclose(energy, draw_conditions(narrow, 0, 0, 200).column("energy"), rtol=1e-6)
+    assert energy.min() >= 9e4 * (1 - 1e-6)
+    assert set(made.conditions.pdg.tolist()) == {11}
+    wide = detector_from_toml(text.replace("high = 100000.0", "high = 500000.0"))
+    with pytest.raises(DomainError, match=r"energy.*100 GeV"):
+        generate(wide, 200, model=tiny_model)
+    flagged = generate(wide, 200, model=tiny_model, allow_extrapolation=True)
+    assert isinstance(flagged, Showers)
+    np.testing.assert_array_equal(flagged.extrapolated, flagged.conditions.column("energy") > 1e5)
+
+
+def test_a_file_without_showers_has_no_conditions(tiny_model: Path, tmp_path: Path, showers: Showers) -> None:
+    save(tmp_path / "none.h5", showers[:0], source="import", provenance={})
+    for n in (None, 3):
+        with pytest.raises(RequestError, match=r"none\.h5 has no showers"):
+            generate(n=n, model=tiny_model, like=tmp_path / "none.h5", output=tmp_path / "fast.h5")
+    assert not (tmp_path / "fast.h5").exists()
 
 
 def test_more_conditions_than_the_file_has_are_refused(tiny_model: Path, tmp_path: Path, showers: Showers) -> None:

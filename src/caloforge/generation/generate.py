@@ -57,14 +57,15 @@ def generate(
     ``neighbour``, within 1e-5 with torch.
 
     Args:
-        detector: name of a shipped detector, path of a TOML file, or a detector.
+        detector: name of a shipped detector, path of a TOML file, or a detector. Conditions are drawn from its ranges
+            and densities; layers, cells and all else that showers depend on must be those of the model's detector.
         n: how many showers; with ``like`` the first n of its conditions, all by default.
         model: path of a bundle, a family that is shipped for the detector, or None for the shipped default.
         output: an HDF5 file, written block by block in bounded memory; None returns the showers.
         seed: of conditions and noise.
         like: take the conditions of this file of showers instead of drawing them from the detector's densities.
         energy: fix the incident energy, or narrow its range to (low, high); MeV.
-        particle: PDG code; the model's first by default.
+        particle: PDG code; by default the model's first that the detector takes.
         batch: showers a call of the model; memory and speed depend on it, the showers do not.
         workers: processes; each uses one thread. 1 stays in this process.
         engine: "auto", "onnxruntime" or "torch" ("numpy" for ``neighbour``).
@@ -116,9 +117,7 @@ def generate(
                 advance(len(showers))
             return concatenate(parts)
         facts = _provenance(request, engine, threads, workers, like)
-        with ShowerWriter(
-            output, request.bundle.detector, source="model", provenance=facts, overwrite=overwrite
-        ) as writer:
+        with ShowerWriter(output, request.detector, source="model", provenance=facts, overwrite=overwrite) as writer:
             for showers in blocks:
                 writer.append(showers)
                 advance(len(showers))
@@ -160,7 +159,7 @@ class _Run:
 
     def _validated(self, block: Block, energies: NDArray[np.float32]) -> Showers:
         try:
-            return Showers(self._request.bundle.detector, block.conditions, energies, extrapolated=block.outside)
+            return Showers(self._request.detector, block.conditions, energies, extrapolated=block.outside)
         except RequestError as error:
             name = self._request.bundle.path.name
             raise WorkError(f"the model {name} gave something that is no shower: {error}") from error

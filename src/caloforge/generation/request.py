@@ -32,9 +32,14 @@ class Block:
 
 @dataclass(frozen=True)
 class Request:
-    """What to generate; ``batch`` showers go to the model at a time, ``block`` to the file."""
+    """What to generate; ``batch`` showers go to the model at a time, ``block`` to the file.
+
+    ``detector`` is the one asked for: it gives ranges and densities of the conditions. All else that matters to the
+    showers is equal in it and in the model's.
+    """
 
     bundle: Bundle
+    detector: Detector
     n: int
     seed: int
     batch: int
@@ -48,7 +53,7 @@ class Request:
         """Return the conditions of the events ``start`` to ``stop``."""
         if self.given is not None:
             return self.given[start:stop]
-        return draw_conditions(self.bundle.detector, self.seed, start, stop - start, self.particle, self.energy)
+        return draw_conditions(self.detector, self.seed, start, stop - start, self.particle, self.energy)
 
     def check_domain(self) -> None:
         """Refuse conditions outside the model's domain before any work.
@@ -63,7 +68,7 @@ class Request:
             pass
 
     def _range_is_inside(self) -> bool:
-        detector, domain = self.bundle.detector, self.bundle.domain
+        detector, domain = self.detector, self.bundle.domain
         corners = np.stack([detector.low, detector.high])
         if self.energy is not None:
             corners[:, detector.column("energy")] = self.energy
@@ -107,7 +112,7 @@ def make_request(
     described = load_detector(detector)
     check_seed(seed)
     bundle = resolve_bundle(model, described.name)
-    _check_same(described, bundle.detector, f"the model {bundle.path.name}")
+    _check_same(described, bundle.detector, f"the detector {described.name}", f"the model {bundle.path.name}")
     if batch < 1:
         raise RequestError(f"the batch must be at least 1, not {batch}")
     if n is not None and n < 1:
@@ -116,18 +121,15 @@ def make_request(
     if like is not None:
         if energy is not None or particle is not None:
             raise RequestError("--like takes energy and particle from its file; leave out --energy and --particle")
-        given = _conditions_of(Path(like), bundle.detector, n)
+        given = _conditions_of(Path(like), described, bundle, n)
         n = len(given)
     if n is None:
         raise RequestError("say how many showers (-n N), or take the conditions of a file (--like FILE)")
-    code = bundle.domain.particles[0] if particle is None else int(particle)
-    if code not in bundle.domain.particles:
-        raise DomainError(
-            f"PDG code {code} is not among the particles of the model {bundle.path.name}: {bundle.domain.particles}"
-        )
+    code = _particle(described, bundle, particle)
     batch = min(batch, max(1, _MOST_BYTES // (4 * bundle.detector.n_cells)))
     return Request(
         bundle=bundle,
+        detector=described,
         n=n,
         seed=seed,
         batch=batch,
@@ -139,21 +141,52 @@ def make_request(
     )
 
 
-def _conditions_of(path: Path, detector: Detector, n: int | None) -> Conditions:
+def _particle(detector: Detector, bundle: Bundle, particle: int | None) -> int:
+    """Return the PDG code asked for, or the model's first that the detector takes."""
+    known = bundle.domain.particles
+    asked = detector.particles if particle is None else (int(particle),)
+    for code in known:
+        if code in asked:
+            return code
+    codes = ", ".join(str(code) for code in asked)
+    raise DomainError(f"PDG code {codes} is not among the particles of the model {bundle.path.name}: {known}")
+
+
+def _conditions_of(path: Path, detector: Detector, bundle: Bundle, n: int | None) -> Conditions:
     with ShowerFile(path) as file:
-        _check_same(file.detector, detector, "the model", path.name)
+        _check_same(file.detector, bundle.detector, str(path), f"the model {bundle.path.name}")
+        if not len(file):
+            raise RequestError(f"{path} has no showers, so there are no conditions to take; give a file with showers")
         if n is not None and n > len(file):
             raise RequestError(f"{path} has the conditions of {len(file)} showers; {n} were asked for")
         conditions = file.conditions()
     return Conditions(detector, conditions.matrix[:n], conditions.pdg[:n])
 
 
-def _check_same(asked: Detector, model: Detector, what: str, origin: str | None = None) -> None:
-    """Compare what a model depends on; a changed title or comment in the TOML does not matter."""
-    same = asked.name == model.name and asked.cells == model.cells and asked.condition_names == model.condition_names
-    if not same:
-        raise RequestError(f"{what} is for {_summary(model)}; {origin or 'the request'} is for {_summary(asked)}")
+def _check_same(asked: Detector, model: Detector, what: str, model_name: str) -> None:
+    """Compare what showers depend on; ranges and densities of the conditions, title and observables are free."""
+    theirs = _facts(model)
+    for field, value in _facts(asked).items():
+        if value != theirs[field]:
+            raise RequestError(
+                f"{what} and {model_name} differ in {field}: {value} and {theirs[field]}; "
+                "ask for the model's detector, or train a model for this one"
+            )
 
 
-def _summary(detector: Detector) -> str:
-    return f"{detector.name} ({detector.n_cells} cells, conditions {', '.join(detector.condition_names)})"
+def _facts(detector: Detector) -> dict[str, str]:
+    """Everything that the showers depend on, in words; the number of layers stands before the layers."""
+    cells = detector.cells
+    facts = {
+        "name": detector.name,
+        "cells": f"{cells.shape[0]} x {cells.shape[1]} of {cells.size[0]} x {cells.size[1]} mm",
+        "conditions": ", ".join(f"{spec.name} in {spec.unit}" for spec in detector.conditions),
+        "reference depth": f"{detector.reference_depth} mm",
+        "symmetries": ", ".join(sorted(detector.symmetries)) or "none",
+        "number of layers": str(detector.n_layers),
+    }
+    for number, layer in enumerate(detector.layers, 1):
+        facts[f"layer {number}"] = " + ".join(
+            f"{slab.thickness} mm {slab.material}{' (read out)' if slab.active else ''}" for slab in layer.slabs
+        )
+    return facts
