@@ -1,34 +1,37 @@
-"""Ctrl-C while HDF5 works: later by a moment, but never lost."""
+"""Ctrl-C and SIGTERM while HDF5 works: later by a moment, but never lost."""
 
 from __future__ import annotations
 
 import signal
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from types import FrameType
+
+_HELD = (signal.SIGINT, signal.SIGTERM)
 
 
 @contextmanager
 def ctrl_c_waits() -> Iterator[None]:
-    """Hold Ctrl-C back until the end of the block, then let it act.
+    """Hold Ctrl-C and SIGTERM back until the end of the block, then let the first that came act.
 
-    Python raises KeyboardInterrupt at the first bytecode after a long call into C. In h5py that is the callback of a
-    weak reference, where exceptions are dropped, and the Ctrl-C with them.
+    Python calls the handler of a signal at the first bytecode after a long call into C. In h5py that is the callback of
+    a weak reference, where exceptions are dropped, and KeyboardInterrupt or SystemExit with them.
 
     >>> with ctrl_c_waits():
     ...     print("whole")
     whole
     """
-    before = signal.getsignal(signal.SIGINT)
-    if threading.current_thread() is not threading.main_thread() or not callable(before):
-        yield  # only the main thread is interrupted, and only where somebody listens
-        return
+    # Only the main thread is interrupted, and only where a function listens.
+    main = threading.current_thread() is threading.main_thread()
+    handlers = {number: handler for number in _HELD if main and callable(handler := signal.getsignal(number))}
     arrived: list[tuple[int, FrameType | None]] = []
-    signal.signal(signal.SIGINT, lambda number, frame: arrived.append((number, frame)))
     try:
-        yield
+        with ExitStack() as stack:
+            for number, handler in handlers.items():
+                stack.callback(signal.signal, number, handler)
+                signal.signal(number, lambda *signalled: arrived.append(signalled))
+            yield
     finally:
-        signal.signal(signal.SIGINT, before)
         if arrived:
-            before(*arrived[0])
+            handlers[signal.Signals(arrived[0][0])](*arrived[0])
