@@ -20,6 +20,7 @@ from caloforge.detector import (
     from_file_form,
     load_detector,
     mirror_cells,
+    real_numbers,
 )
 from caloforge.detector.mirror import check_symmetry
 from caloforge.errors import DomainError, RequestError
@@ -97,8 +98,10 @@ def test_domain(lhcb: Detector) -> None:
     assert not check_domain(through_file(edge), lhcb.low, lhcb.high).any()
     outside = Conditions(lhcb, inside.matrix.copy(), inside.pdg)
     outside.matrix[2, 0] = 250_000.0
-    with pytest.raises(DomainError, match=r"energy 250 GeV of event 2 .* 1 GeV to 100 GeV \(1 of 4 .*--allow-extra"):
+    with pytest.raises(DomainError, match=r"energy 250 GeV of event 2 .* 1 GeV to 100 GeV; .*--allow-extra"):
         check_domain(outside, lhcb.low, lhcb.high)
+    with pytest.raises(DomainError, match="of event 3002 lies"):
+        check_domain(outside, lhcb.low, lhcb.high, first=3000)
     flags = check_domain(outside, lhcb.low, lhcb.high, allow_extrapolation=True)
     assert flags.tolist() == [False, False, True, False]
     outside = Conditions(lhcb, inside.matrix.copy(), inside.pdg)
@@ -124,8 +127,25 @@ def test_impossible_conditions_are_refused(lhcb: Detector) -> None:
         matrix[1, column] = value
         with pytest.raises(RequestError, match=message):
             Conditions(lhcb, matrix, good.pdg)
+    for codes, found in (([11, 11.5, 11], "11.5"), ([11, 11, 5e9], "5000000000"), ([11, np.nan, 11], "nan")):
+        with pytest.raises(RequestError, match=f"whole PDG codes.*got {found}"):
+            Conditions(lhcb, good.matrix, np.array(codes))
     with pytest.raises(RequestError, match=r"momentum must have shape \(3, 3\)"):
         from_file_form(lhcb, np.ones(3), np.ones((3, 2)), np.ones((3, 2)), np.full(3, 11))
+
+
+@pytest.mark.parametrize("vector", [(0, 0, 0), (1, 0, -1), (0, 1, 0), (np.inf, 0, np.inf), (0, np.nan, 1)])
+def test_a_momentum_that_does_not_enter_is_refused(lhcb: Detector, vector: tuple[float, float, float]) -> None:
+    momentum = np.tile([0.0, 0.0, 5e3], (3, 1))
+    momentum[1] = vector
+    with pytest.raises(RequestError, match=r"momentum of event 1 is \(.*p_z > 0"):
+        from_file_form(lhcb, np.full(3, 5e3), momentum, np.zeros((3, 2)), np.full(3, 11))
+
+
+@pytest.mark.parametrize("values", [np.array(["1", "2"]), np.ones(2) + 1j, np.array([1, None]), np.ones(2, dtype=bool)])
+def test_what_is_no_real_number_is_refused_not_converted(values: object) -> None:
+    with pytest.raises(RequestError, match="energies must be real numbers; got the type"):
+        real_numbers("energies", values)
 
 
 def test_slices_and_joins(lhcb: Detector) -> None:

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 import caloforge
-from caloforge.errors import FormatError, RequestError
+from caloforge.errors import FormatError, RequestError, WorkError
 from caloforge.showers import ShowerFile, Showers, ShowerWriter, load, save
 
 
@@ -125,6 +125,55 @@ def test_a_missing_folder_and_a_folder_as_output(tmp_path: Path, showers: Shower
         save(tmp_path, showers, source="model", provenance={}, overwrite=True)
 
 
+def test_a_place_where_nothing_can_be_written_is_named(tmp_path: Path, showers: Showers) -> None:
+    path = tmp_path / ("x" * 240 + ".h5")  # fits as a name, but the temporary name beside it does not
+    with pytest.raises(WorkError, match=r"cannot write into the folder .* \(File name too long\); .*another place"):
+        save(path, showers, source="model", provenance={})
+    assert only_file(tmp_path) == []
+
+
+@pytest.mark.parametrize("method", ["flush", "close"])
+def test_a_failed_write_is_one_clear_line(
+    tmp_path: Path, showers: Showers, method: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original = h5py.File.close
+
+    def fail(file: h5py.File) -> None:
+        original(file)
+        raise OSError(28, "Can't write data (file write failed: time = now, buf = 0x55d6f5678240)")
+
+    monkeypatch.setattr(h5py.File, method, fail)
+    with pytest.raises(WorkError) as caught:
+        save(tmp_path / "x.h5", showers, source="model", provenance={})
+    monkeypatch.undo()
+    assert str(caught.value) == (
+        f"cannot write {tmp_path / 'x.h5'} (No space left on device); make room or choose another place"
+    )
+    assert only_file(tmp_path) == []
+
+
+def test_sigterm_during_the_last_write_leaves_nothing_behind(
+    tmp_path: Path, showers: Showers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original = h5py.File.close
+
+    def stop(number: int, frame: object) -> None:
+        raise SystemExit(143)
+
+    def closed(file: h5py.File) -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+        original(file)
+
+    before = signal.signal(signal.SIGTERM, stop)
+    monkeypatch.setattr(h5py.File, "close", closed)
+    try:
+        with pytest.raises(SystemExit):
+            save(tmp_path / "x.h5", showers, source="model", provenance={})
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert only_file(tmp_path) == []
+
+
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
 def test_an_error_leaves_nothing_behind(tmp_path: Path, showers: Showers, error: type[BaseException]) -> None:
     def fail() -> None:
@@ -196,6 +245,32 @@ def fewer_conditions(file: h5py.File) -> None:
     file["conditions/pdg"].resize(39, axis=0)
 
 
+def retyped(name: str, dtype: object) -> Callable[[h5py.File], None]:
+    def change(file: h5py.File) -> None:
+        shape = file[name].shape
+        del file[name]
+        file.create_dataset(name, shape=shape, dtype=dtype)
+
+    return change
+
+
+def standing_still(file: h5py.File) -> None:
+    file["conditions/momentum"][6] = (0.0, 0.0, 0.0)
+
+
+def group_instead(name: str) -> Callable[[h5py.File], None]:
+    def change(file: h5py.File) -> None:
+        del file[name]
+        file.create_group(name)
+
+    return change
+
+
+def no_group(file: h5py.File) -> None:
+    del file["conditions"]
+    file["conditions"] = np.ones(40)
+
+
 def attribute(name: str, value: object) -> Callable[[h5py.File], None]:
     def change(file: h5py.File) -> None:
         file.attrs[name] = value
@@ -214,6 +289,20 @@ def attribute(name: str, value: object) -> Callable[[h5py.File], None]:
         (drop("showers"), "lacks the array 'showers'"),
         (drop("conditions"), "lacks the array 'conditions/pdg'"),
         (attribute("format", "something"), "not a file of CaloForge showers"),
+        (retyped("showers", h5py.string_dtype()), "'showers' is of the type object; real numbers are needed"),
+        (retyped("showers", np.complex64), "'showers' is of the type complex64"),
+        (retyped("incident_energies", "S4"), "'incident_energies' is of the type"),
+        (retyped("conditions/pdg", np.float64), "'conditions/pdg' is of the type float64; whole numbers are needed"),
+        (retyped("layer_energies", np.complex128), "'layer_energies' is of the type complex128"),
+        (standing_still, r"momentum of event 6 is \(0, 0, 0\) MeV; .* p_z > 0"),
+        (group_instead("layer_energies"), "'layer_energies' is a group"),
+        (group_instead("showers"), "lacks the array 'showers'"),
+        (no_group, "lacks the array 'conditions/pdg'"),
+        (attribute("format", [1, 2]), "not a file of CaloForge showers"),
+        (attribute("source", [1, 2]), "the attribute 'source' is"),
+        (attribute("version", "one"), "the attribute 'version' is 'one', not a whole number"),
+        (attribute("version", 1.5), "'version' is .*1.5"),
+        (attribute("version", [1, 1]), "'version' is .*not a whole number"),
         (attribute("version", 99), "version 99 .* reads up to 1"),
         (attribute("source", "hearsay"), "'source' is 'hearsay'"),
         (attribute("provenance", "{"), "not JSON"),

@@ -7,6 +7,7 @@ from caloforge.detector.conditions import (
     concatenate_conditions,
     draw_conditions,
     from_file_form,
+    real_numbers,
 )
 from caloforge.detector.load import detector_from_toml, detector_names, load_detector
 from caloforge.detector.mirror import mirror_cells
@@ -26,4 +27,5 @@ __all__ = [
     "from_file_form",
     "load_detector",
     "mirror_cells",
+    "real_numbers",
 ]

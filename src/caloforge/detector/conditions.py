@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -30,6 +31,29 @@ _DEFAULT = {"x": 0.0, "y": 0.0, "angle_xz": 0.0, "angle_yz": 0.0}
 STREAM = "conditions"
 
 
+def real_numbers(name: str, values: Any) -> NDArray[Any]:
+    """``values`` as an array; text, complex numbers and objects, which NumPy would convert or cut, are refused.
+
+    Raises:
+        RequestError: the values are not real numbers.
+
+    >>> real_numbers("energies", [1, 2]).dtype.kind
+    'i'
+    """
+    array = np.asarray(values)
+    if array.dtype.kind not in "fiu":
+        raise RequestError(f"{name} must be real numbers; got the type {array.dtype}")
+    return array
+
+
+def _codes(values: Any) -> NDArray[np.int32]:
+    numbers = real_numbers("pdg", values)
+    bad = ~(np.abs(numbers.astype(np.float64)) < 2**31) | (numbers != np.rint(numbers))
+    if bad.any():
+        raise RequestError(f"pdg must be whole PDG codes, such as 11 for an electron; got {numbers[bad][0]}")
+    return numbers.astype(np.int32, copy=False)
+
+
 @dataclass(frozen=True)
 class FileForm:
     """Conditions as files hold them: energies (N,1) and momentum (N,3) in MeV, position (N,2) in mm, pdg (N,)."""
@@ -49,7 +73,8 @@ class Conditions:
         pdg: int32 (N,), PDG codes.
 
     Raises:
-        RequestError: on construction, for wrong shapes, values that are not finite, or an energy that is not positive.
+        RequestError: on construction, for wrong shapes, values that are not finite, an energy that is not positive, or
+            a code that is not whole.
     """
 
     detector: Detector
@@ -57,8 +82,8 @@ class Conditions:
     pdg: NDArray[np.int32]
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "matrix", np.asarray(self.matrix, dtype=np.float64))
-        object.__setattr__(self, "pdg", np.asarray(self.pdg, dtype=np.int32))
+        object.__setattr__(self, "matrix", real_numbers("conditions", self.matrix).astype(np.float64, copy=False))
+        object.__setattr__(self, "pdg", _codes(self.pdg))
         names = self.detector.condition_names
         if self.matrix.ndim != 2 or self.matrix.shape[1] != len(names):
             raise RequestError(
@@ -126,17 +151,28 @@ def from_file_form(
 ) -> Conditions:
     """Conditions from energies (N,1) or (N,), momentum (N,3), both MeV, position (N,2) mm and PDG codes (N,).
 
+    A particle enters at the face and goes inwards: its momentum has p_z > 0.
+
     Raises:
         RequestError: shapes that do not fit together, or values that no shower can have.
     """
-    energy = np.asarray(incident_energies, dtype=np.float64)
+    energy = real_numbers("incident energies", incident_energies).astype(np.float64)
     energy = energy[:, 0] if energy.ndim == 2 and energy.shape[1] == 1 else energy
-    arrays = {"momentum": np.asarray(momentum, dtype=np.float64), "position": np.asarray(position, dtype=np.float64)}
+    arrays = {
+        "momentum": real_numbers("momentum", momentum).astype(np.float64),
+        "position": real_numbers("position", position).astype(np.float64),
+    }
     if energy.ndim != 1:
         raise RequestError(f"incident energies must have shape (N, 1); got {energy.shape}")
     for name, width in (("momentum", 3), ("position", 2)):
         if arrays[name].shape != (len(energy), width):
             raise RequestError(f"{name} must have shape ({len(energy)}, {width}); got {arrays[name].shape}")
+    vectors = arrays["momentum"]
+    outwards = ~(np.isfinite(vectors).all(axis=1) & (vectors[:, 2] > 0))
+    if outwards.any():
+        row = int(outwards.argmax())
+        vector = ", ".join(f"{value:g}" for value in vectors[row])
+        raise RequestError(f"the momentum of event {row} is ({vector}) MeV; it must be finite with p_z > 0")
     columns = []
     for name in detector.condition_names:
         if name not in _FROM_FILE:
@@ -211,18 +247,20 @@ def check_domain(
     high: NDArray[np.float64],
     particles: Sequence[int] | None = None,
     *,
+    first: int = 0,
     allow_extrapolation: bool = False,
 ) -> NDArray[np.bool_]:
     """Compare conditions with the ranges ``low`` to ``high``, each of shape (C,), and the particle codes, if given.
 
-    A millionth of a range is forgiven, the rounding of files in float32.
+    A millionth of a range is forgiven, the rounding of files in float32. ``first`` is the number of the first event,
+    for the message, where the conditions are a stretch of more.
 
     Returns:
         bool (N,), True where a shower lies outside; all False unless ``allow_extrapolation``.
 
     Raises:
-        DomainError: some condition lies outside and ``allow_extrapolation`` is False; names the condition, its worst
-            value and the range. A particle that is not among ``particles`` is refused in any case.
+        DomainError: some condition lies outside and ``allow_extrapolation`` is False; names the condition, an event
+            and its value, and the range. A particle that is not among ``particles`` is refused in any case.
     """
     if particles is not None and not np.isin(conditions.pdg, particles).all():
         unknown = sorted(set(conditions.pdg.tolist()) - set(particles))
@@ -234,12 +272,11 @@ def check_domain(
         column = int(outside.any(axis=0).argmax())
         spec = conditions.detector.conditions[column]
         row = int(excess[:, column].argmax())
-        value, first, last = (
+        value, lowest, highest = (
             describe(float(v), spec.unit) for v in (conditions.matrix[row, column], low[column], high[column])
         )
         raise DomainError(
-            f"{spec.name} {value} of event {row} lies outside the domain {first} to {last} "
-            f"({int(outside.any(axis=1).sum())} of {len(conditions)} events are outside); ask inside it, or pass "
-            f"--allow-extrapolation (allow_extrapolation=True) to get showers flagged as extrapolated"
+            f"{spec.name} {value} of event {first + row} lies outside the domain {lowest} to {highest}; ask inside it, "
+            f"or pass --allow-extrapolation (allow_extrapolation=True) to get showers flagged as extrapolated"
         )
     return np.asarray(outside.any(axis=1))

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from caloforge.errors import RequestError
+from caloforge.errors import RequestError, WorkError
 
 
 def check_output(path: str | Path, *, overwrite: bool) -> Path:
@@ -37,9 +37,17 @@ def atomic_output(path: str | Path, *, overwrite: bool) -> Iterator[Path]:
 
     Raises:
         RequestError: as :func:`check_output`, before the block, and again should the output have appeared meanwhile.
+        WorkError: no file can be made in that folder.
     """
     path = check_output(path, overwrite=overwrite)
     partial = partial_name(path)
+    try:
+        partial.touch()
+    except OSError as error:
+        raise WorkError(
+            f"cannot write into the folder {path.parent} ({error.strerror}); "
+            "check its permissions, or choose another place for the output"
+        ) from error
     try:
         yield partial
         check_output(path, overwrite=overwrite)

@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from caloforge.detector import Conditions, Detector, concatenate_conditions
+from caloforge.detector import Conditions, Detector, concatenate_conditions, real_numbers
 from caloforge.errors import RequestError
 
 
 def _checked(name: str, values: Any, rows: int, columns: int) -> NDArray[np.float32]:
-    array: NDArray[np.float32] = np.asarray(values, dtype=np.float32)
+    array: NDArray[np.float32] = real_numbers(name, values).astype(np.float32, copy=False)
     if array.shape != (rows, columns):
         raise RequestError(f"{name} must have shape ({rows}, {columns}); got {array.shape}")
     # A minimum that is not >= 0 is negative or NaN: one pass over the data where all is well.

@@ -10,8 +10,9 @@ showers were made outside a model's domain, ``extrapolated`` (N,) bool. ``layer_
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self, TypeVar, cast, get_args
@@ -35,6 +36,7 @@ _CHUNK_ROWS = 256
 _REQUIRED = ("incident_energies", "showers", "conditions/pdg", "conditions/momentum", "conditions/position")
 _OPTIONAL = ("layer_energies", "absorber_energies")
 _FLAGS = "conditions/extrapolated"
+_KINDS = {"fiu": "real numbers", "iu": "whole numbers", "b": "truth values"}
 
 
 class ShowerWriter:
@@ -49,6 +51,7 @@ class ShowerWriter:
 
     Raises:
         RequestError: on entry, when the output exists and ``overwrite`` is False, or its folder does not exist.
+        WorkError: on entry or exit, when the file cannot be written.
     """
 
     def __init__(
@@ -80,13 +83,14 @@ class ShowerWriter:
     def __enter__(self) -> Self:
         with ExitStack() as stack:
             partial = stack.enter_context(atomic_output(self.path, overwrite=self._overwrite))
-            self._file = stack.enter_context(h5py.File(partial, "w"))
-            self._file.attrs.update(self._attributes)
-            self._create("incident_energies", (1,), np.float32)
-            self._create("showers", (self.detector.n_cells,), np.float32)
-            self._create("conditions/pdg", (), np.int32)
-            self._create("conditions/momentum", (3,), np.float32)
-            self._create("conditions/position", (2,), np.float32)
+            self._file = stack.enter_context(_new_file(partial, self.path))
+            with ctrl_c_waits():
+                self._file.attrs.update(self._attributes)
+                self._create("incident_energies", (1,), np.float32)
+                self._create("showers", (self.detector.n_cells,), np.float32)
+                self._create("conditions/pdg", (), np.int32)
+                self._create("conditions/momentum", (3,), np.float32)
+                self._create("conditions/position", (2,), np.float32)
             self._stack = stack.pop_all()
         return self
 
@@ -132,7 +136,7 @@ class ShowerWriter:
             with ctrl_c_waits():
                 self._write(self._file, columns, self._length + len(showers))
         except OSError as error:
-            raise WorkError(f"cannot write {self.path}: {error}") from error
+            raise _not_written(self.path, error) from error
         self._length += len(showers)
 
     def _write(self, file: h5py.File, columns: Mapping[str, NDArray[Any]], length: int) -> None:
@@ -151,7 +155,8 @@ class ShowerWriter:
         if self._file is None:
             raise RequestError("add notes to a ShowerWriter inside its with block only")
         provenance = json.loads(self._attributes["provenance"]) | facts
-        self._attributes["provenance"] = self._file.attrs["provenance"] = json.dumps(provenance)
+        with ctrl_c_waits():
+            self._attributes["provenance"] = self._file.attrs["provenance"] = json.dumps(provenance)
 
     def _create(self, name: str, shape: tuple[int, ...], dtype: Any) -> h5py.Dataset:
         assert self._file is not None
@@ -166,6 +171,30 @@ class ShowerWriter:
             compression_opts=1,
             fletcher32=True,
         )
+
+
+@contextmanager
+def _new_file(partial: Path, path: Path) -> Iterator[h5py.File]:
+    """The file ``partial`` open for writing, closed at the end; errors speak of ``path``."""
+    try:
+        with ctrl_c_waits():
+            file = h5py.File(partial, "w")
+    except OSError as error:
+        raise _not_written(path, error) from error
+    try:
+        yield file
+    finally:
+        try:
+            with ctrl_c_waits():
+                file.close()
+        except (OSError, RuntimeError) as error:  # RuntimeError where an earlier write failed already
+            raise _not_written(path, error) from error
+
+
+def _not_written(path: Path, error: OSError | RuntimeError) -> WorkError:
+    number = getattr(error, "errno", None)
+    reason = os.strerror(number) if number else "HDF5 reports a failed write"
+    return WorkError(f"cannot write {path} ({reason}); make room or choose another place")
 
 
 class ShowerFile:
@@ -190,13 +219,14 @@ class ShowerFile:
         if not self.path.is_file():
             raise FormatError(f"{self.path}: no such file")
         try:
-            self._file = h5py.File(self.path, "r")
+            with ctrl_c_waits():
+                self._file = h5py.File(self.path, "r")
         except OSError as error:
             raise FormatError(f"{self.path}: {_reason_not_opened(self.path)}") from error
         try:
-            self._read_header()
+            self._guard(self._read_header)
         except BaseException:
-            self._file.close()
+            self.close()
             raise
 
     def __enter__(self) -> Self:
@@ -209,7 +239,8 @@ class ShowerFile:
 
     def close(self) -> None:
         """Close the file; reading is over."""
-        self._file.close()
+        with ctrl_c_waits():
+            self._file.close()
 
     def __len__(self) -> int:
         return self._length
@@ -249,31 +280,35 @@ class ShowerFile:
         try:
             with ctrl_c_waits():
                 return read()
+        except FormatError:
+            raise
         except RequestError as error:
             raise FormatError(f"{self.path}: {error}") from error
         except OSError as error:
             raise FormatError(f"{self.path}: a block is damaged or cut ({error})") from error
 
     def _read_header(self) -> None:
-        attributes = self._guard(lambda: dict(self._file.attrs))
-        if attributes.get("format") != FORMAT:
+        attributes = dict(self._file.attrs)
+        if not _is(attributes.get("format"), FORMAT):
             raise FormatError(f"{self.path}: not a file of CaloForge showers: its attribute 'format' is not {FORMAT!r}")
-        version = int(attributes.get("version", 0))
-        if not 1 <= version <= VERSION:
+        version = attributes.get("version")
+        if not isinstance(version, int | np.integer) or version < 1:
+            raise FormatError(f"{self.path}: the attribute 'version' is {version!r}, not a whole number from 1 on")
+        if version > VERSION:
             raise FormatError(f"{self.path}: version {version} of the format; this CaloForge reads up to {VERSION}")
         missing = [name for name in _REQUIRED if not isinstance(self._file.get(name), h5py.Dataset)]
         if missing:
             raise FormatError(f"{self.path}: lacks the array {missing[0]!r}")
         source = attributes.get("source")
-        if source not in get_args(Source):
+        if not any(_is(source, known) for known in get_args(Source)):
             raise FormatError(f"{self.path}: the attribute 'source' is {source!r}, not one of {get_args(Source)}")
         self.source = cast(Source, source)
         self.provenance = self._provenance(attributes.get("provenance", "{}"))
-        toml = attributes.get("detector_toml")
-        name = str(attributes.get("detector", ""))
-        self.detector = self._guard(lambda: detector_from_toml(str(toml)) if toml else load_detector(name))
-        self._length = int(self._file["showers"].shape[0]) if self._file["showers"].ndim else 0
-        self._check_shapes()
+        toml, name = (str(attributes.get(key, "")) for key in ("detector_toml", "detector"))
+        self.detector = detector_from_toml(toml) if toml else load_detector(name)
+        shape = self._file["showers"].shape
+        self._length = int(shape[0]) if shape else 0
+        self._check_arrays()
 
     def _provenance(self, text: Any) -> dict[str, Any]:
         try:
@@ -282,23 +317,36 @@ class ShowerFile:
             raise FormatError(f"{self.path}: the attribute 'provenance' is not JSON") from error
         return value if isinstance(value, dict) else {"provenance": value}
 
-    def _check_shapes(self) -> None:
-        shapes: dict[str, tuple[int, ...]] = {
-            "showers": (self.detector.n_cells,),
-            "incident_energies": (1,),
-            "conditions/momentum": (3,),
-            "conditions/position": (2,),
-            "conditions/pdg": (),
-            "layer_energies": (self.detector.n_layers,),
-            "absorber_energies": (self.detector.n_layers,),
-            _FLAGS: (),
+    def _check_arrays(self) -> None:
+        """Shapes, and kinds of numbers as NumPy names them: f real, i and u whole, b true or false."""
+        expected: dict[str, tuple[str, tuple[int, ...]]] = {
+            "showers": ("fiu", (self.detector.n_cells,)),
+            "incident_energies": ("fiu", (1,)),
+            "conditions/momentum": ("fiu", (3,)),
+            "conditions/position": ("fiu", (2,)),
+            "conditions/pdg": ("iu", ()),
+            "layer_energies": ("fiu", (self.detector.n_layers,)),
+            "absorber_energies": ("fiu", (self.detector.n_layers,)),
+            _FLAGS: ("b", ()),
         }
-        for name, shape in shapes.items():
-            if name in self._file and self._file[name].shape != (len(self), *shape):
+        for name, (kinds, row) in expected.items():
+            if name not in self._file:
+                continue
+            found = self._file[name]
+            if not isinstance(found, h5py.Dataset):
+                raise FormatError(f"{self.path}: {name!r} is a group; an array is needed")
+            if found.shape != (len(self), *row):
                 raise FormatError(
-                    f"{self.path}: {name!r} has shape {self._file[name].shape}; {self.detector.name} with "
-                    f"{len(self)} showers needs {(len(self), *shape)}"
+                    f"{self.path}: {name!r} has shape {found.shape}; {self.detector.name} with "
+                    f"{len(self)} showers needs {(len(self), *row)}"
                 )
+            if found.dtype.kind not in kinds:
+                raise FormatError(f"{self.path}: {name!r} is of the type {found.dtype}; {_KINDS[kinds]} are needed")
+
+
+def _is(value: Any, text: str) -> bool:
+    """Whether an attribute, which may be anything, is this text."""
+    return isinstance(value, str) and value == text
 
 
 def _reason_not_opened(path: Path) -> str:
