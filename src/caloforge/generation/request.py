@@ -87,7 +87,7 @@ class Request:
         for start in range(0, self.n, self.block):
             conditions = self.conditions(start, min(start + self.block, self.n))
             outside = check_domain(
-                conditions, low, high, domain.particles, allow_extrapolation=self.allow_extrapolation
+                conditions, low, high, domain.particles, first=start, allow_extrapolation=self.allow_extrapolation
             )
             yield Block(start, conditions, outside if self.allow_extrapolation else None)
 
