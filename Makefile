@@ -1,5 +1,5 @@
 # Each target makes the virtual environment it needs; nothing but Python 3.11 or newer is asked of the machine.
-#   make demo    light install (no torch), then `caloforge demo`
+#   make demo    light install (no torch), then `caloforge demo --overwrite`
 #   make test    full development install with pinned versions, then every test
 #   make lint    ruff and mypy
 #   make clean   remove the virtual environment and caches
@@ -18,7 +18,7 @@ export OMP_NUM_THREADS ?= 1
 .DELETE_ON_ERROR:
 
 demo: $(STAMPS)/core
-	$(BIN)/caloforge demo
+	$(BIN)/caloforge demo --overwrite
 
 test: $(STAMPS)/dev
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
