@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -63,6 +64,16 @@ def test_bench_measures_every_batch_and_thread(tiny_model: Path) -> None:
         assert 0 < timing.low_ms <= timing.median_ms <= timing.high_ms
         assert timing.repeats >= 3
     assert json.loads(json.dumps(result.to_json()))["detector"] == "lhcb-ecal"
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"file_showers": -5}, {"batches": (10, 0)}, {"threads": (1, -1)}, {"engine": "tensorflow"}]
+)
+def test_a_wrong_bench_is_refused_before_anything_is_measured(tiny_model: Path, wrong: dict[str, Any]) -> None:
+    measured: list[str] = []
+    with pytest.raises(RequestError):
+        bench(model=tiny_model, report=measured.append, **wrong)
+    assert not measured
 
 
 def test_bench_prints_a_table(tiny_model: Path, capsys: pytest.CaptureFixture[str]) -> None:

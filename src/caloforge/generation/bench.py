@@ -94,7 +94,8 @@ def bench(
         report: told what is measured next.
 
     Raises:
-        RequestError: an unknown detector, model or engine, or a batch or thread count below 1.
+        RequestError: an unknown detector, model or engine, a batch or thread count below 1, or fewer than 0 showers
+            to a file; before anything is measured.
     """
     described = load_detector(detector)
     bundle = resolve_bundle(model, described.name)
@@ -102,9 +103,12 @@ def bench(
     counts = sorted({1, cores}) if threads is None else list(threads)
     if min([*batches, *counts], default=0) < 1:
         raise RequestError(f"batches and threads must be at least 1; got {list(batches)} and {counts}")
+    if file_showers < 0:
+        raise RequestError(f"the showers to a file must be at least 1, or 0 to leave this part out; got {file_showers}")
+    names = _engines(bundle, engine)
     tell = report or (lambda what: None)
     timings = []
-    for name in _engines(bundle, engine):
+    for name in names:
         for used in counts:
             sampler = load_sampler(bundle, name, used)
             for batch in batches:
