@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import h5py
@@ -18,6 +20,8 @@ from caloforge.models.bundle import read_bundle
 from caloforge.models.neighbour import fit_neighbour
 from caloforge.random import normals
 from caloforge.showers import ShowerFile, Showers, load, save
+
+module: Any = importlib.import_module("caloforge.generation.generate")  # the package has a function of this name
 
 
 def make(**options: Any) -> Showers:
@@ -81,8 +85,33 @@ def test_the_file_says_how_it_was_made(tiny_model: Path, tmp_path: Path) -> None
         facts = file.provenance
     assert facts["model"]["digest"] == read_bundle(tiny_model).digest
     assert (facts["seed"], facts["engine"], facts["conditions"]) == (5, "onnxruntime", "drawn")
-    assert facts["seconds_per_shower"] > 0
+    assert 0 < facts["model_seconds_per_shower_core"] < facts["seconds_per_shower_core"]
     assert {"python", "numpy", "onnxruntime"} <= set(facts["versions"])
+
+
+@pytest.mark.parametrize(
+    ("threads", "workers", "model_seconds", "seconds"), [(1, 1, 0.04, 0.06), (4, 1, 0.16, 0.24), (1, 3, 0.04, 0.18)]
+)
+def test_times_are_those_of_one_core(
+    tiny_model: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    threads: int,
+    workers: int,
+    model_seconds: float,
+    seconds: float,
+) -> None:
+    """0.6 s of wall-clock time in all for 10 showers; 0.4 s inside the model, the sum over workers."""
+    clock = iter([100.0, 100.6])
+    monkeypatch.setattr(module, "time", SimpleNamespace(perf_counter=lambda: next(clock)))
+
+    made = [(np.ones((10, 900), dtype=np.float32), 0.4)]
+    monkeypatch.setattr(module._Run, "_made", lambda self: iter(made))
+    generate(n=10, model=tiny_model, output=tmp_path / "fast.h5", threads=threads, workers=workers)
+    with ShowerFile(tmp_path / "fast.h5") as file:
+        facts = file.provenance
+    assert facts["model_seconds_per_shower_core"] == pytest.approx(model_seconds)
+    assert facts["seconds_per_shower_core"] == pytest.approx(seconds)
 
 
 def test_like_takes_the_conditions_of_a_file(tiny_model: Path, tmp_path: Path, showers: Showers) -> None:

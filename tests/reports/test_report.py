@@ -25,7 +25,8 @@ def evaluation(tmp_path_factory: pytest.TempPathFactory, make_showers: Callable[
     showers = make_showers(300, seed=1)
     save(folder / "full.h5", showers, source="geant4", provenance={"seconds_per_event_core": 0.15})
     scaled = dataclasses.replace(showers, energies=showers.energies * np.float32(1.05))
-    save(folder / "fast.h5", scaled, source="model", provenance={"seconds_per_shower": 0.001, "note": "<b>bold</b>"})
+    facts = {"seconds_per_shower_core": 0.001, "model_seconds_per_shower_core": 0.0005, "note": "<b>bold</b>"}
+    save(folder / "fast.h5", scaled, source="model", provenance=facts)
     save(folder / "other.h5", make_showers(200, seed=2), source="model", provenance={})
     return evaluate([folder / "fast.h5", folder / "other.h5"], folder / "full.h5", quick=True)
 
@@ -73,6 +74,7 @@ def test_the_page_is_well_formed_and_needs_nothing_else(page: str, evaluation: E
 def test_the_page_says_what_was_found(page: str, evaluation: Evaluation) -> None:
     text = re.sub(r"<[^>]+>", "", page)
     assert "150 \N{MULTIPLICATION SIGN}" in text
+    assert "core against core, file included: 1 ms against 150 ms" in text
     assert "+5.00 %" in text
     for item in evaluation.samples[0].distances:
         value = item.wasserstein.value

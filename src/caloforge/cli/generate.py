@@ -74,8 +74,9 @@ def generate(
         typer.echo(json.dumps({**facts, "showers_per_second": made / seconds, "provenance": provenance}))
         return
     typer.echo(
-        f"{output}: {made:,} showers in {seconds:.1f} s, {made / seconds:,.0f} a second; "
-        f"model {provenance['model']['family']}, {1e3 * provenance['seconds_per_shower']:.3g} ms a shower"
+        f"{output}: {made:,} showers in {seconds:.1f} s, {made / seconds:,.0f} a second; one core takes "
+        f"{1e3 * provenance['seconds_per_shower_core']:.3g} ms a shower, "
+        f"{1e3 * provenance['model_seconds_per_shower_core']:.3g} ms of it in the model {provenance['model']['family']}"
     )
 
 
