@@ -7,6 +7,11 @@ conditions the model returns its training showers. Compare it with data that it 
 
 Closeness is measured in mm at the detector's reference depth, where the shower is widest: positions as they are,
 angles as depth * tan(angle), energies as ln(E) / 0.05, so that 5 % of energy counts as much as 1 mm.
+
+Showers are not moved by whole cells, although the cells would allow it: an event at x, moved by a cell of width d,
+stands for x + d or x - d, and one of these is closer to the position asked for than x itself only where the two differ
+by more than d / 2. Where the positions of a detector span half a cell or less, as in ``lhcb-ecal`` (10 mm, cells of
+20 mm), that never happens.
 """
 
 from __future__ import annotations
@@ -28,6 +33,7 @@ from caloforge.showers import ShowerFile
 
 PART = "weights.safetensors"
 _ENERGY_STEP = 0.05
+_THRESHOLD = 0.02  # MeV; below 1e-4 float16 gets coarse
 _LARGEST = 65504.0  # of float16, MeV
 
 _IN_MM: dict[str, Callable[[NDArray[np.float64], float], NDArray[np.float64]]] = {
@@ -90,11 +96,6 @@ class NeighbourSampler(Sampler):
             energies *= (wanted[:, column] / self._conditions[row, column]).astype(np.float32)[:, None]
         return energies
 
-    def distance(self, conditions: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Return how far the nearest training event is, (N,), in mm at the reference depth; 0 for a training event."""
-        distance, _ = self._tree.query(self._in_mm(np.asarray(conditions, dtype=np.float64)))
-        return np.asarray(distance, dtype=np.float64)
-
     def _in_mm(self, conditions: NDArray[np.float64]) -> NDArray[np.float64]:
         depth = self.detector.reference_depth
         specs = self.detector.conditions
@@ -116,21 +117,19 @@ class NeighbourSampler(Sampler):
 
 
 def pack(
-    conditions: NDArray[np.float64], energies: NDArray[np.float32], threshold: float
+    conditions: NDArray[np.float64], energies: NDArray[np.float32]
 ) -> dict[str, NDArray[np.float32] | NDArray[np.uint8] | NDArray[np.float16]]:
     """Return the library of showers (M, n_cells) as small arrays.
 
-    One bit a cell says whether it holds more than ``threshold`` MeV; the energies of those cells follow as float16,
-    rounded by at most 2^-11 (0.05 %) of themselves.
+    One bit a cell says whether it holds more than 0.02 MeV; the energies of those cells follow as float16, rounded by
+    at most 2^-11 (0.05 %) of themselves. What is left out is 2.5e-5 of the visible energy of ``lhcb-ecal``.
 
     Raises:
-        RequestError: the threshold is below 1e-4 MeV, where float16 gets coarse, or a cell holds more than 65,504 MeV.
+        RequestError: a cell holds more than 65,504 MeV.
     """
-    if not threshold >= 1e-4:
-        raise RequestError(f"the threshold must be at least 1e-4 MeV, not {threshold}")
     if energies.size and energies.max() > _LARGEST:
         raise RequestError(f"a cell holds {energies.max():g} MeV; the library stores at most {_LARGEST:g} MeV a cell")
-    occupied = energies > threshold
+    occupied = energies > _THRESHOLD
     return {
         "conditions": conditions.astype(np.float32),
         "occupied": np.packbits(occupied, axis=1),
@@ -138,39 +137,28 @@ def pack(
     }
 
 
-def fit_neighbour(
-    data: str | Path,
-    output: str | Path,
-    *,
-    start: int = 0,
-    stop: int | None = None,
-    threshold: float = 0.02,
-    metrics: Mapping[str, Any] | None = None,
-    overwrite: bool = False,
-) -> Path:
-    """Write a bundle of the family ``neighbour`` from the events ``start`` to ``stop`` of a file of showers.
+def fit_neighbour(data: str | Path, output: str | Path, *, stop: int | None = None, overwrite: bool = False) -> Path:
+    """Write a bundle of the family ``neighbour`` from the first events of a file of showers.
 
     Args:
         data: a file of showers, usually of full simulation.
         output: the bundle, ``*.caloforge``; about 0.4 kB a shower of ``lhcb-ecal``.
-        start, stop: the training events; by default all but the last tenth, which stays for validation.
-        threshold: MeV; cells with less are left out (2.5e-5 of the visible energy of ``lhcb-ecal`` at 0.02 MeV).
-        metrics: figures on validation data, stored with the model.
+        stop: learn from the events before this one; by default all but the last tenth, which stays for validation.
 
     Raises:
         FormatError: the file is no file of showers.
-        RequestError: no events in the range, or the output exists.
+        RequestError: no events before ``stop``, or the output exists.
     """
     import safetensors.numpy
 
     with ShowerFile(data) as file:
         stop = len(file) - max(len(file) // 10, 1) if stop is None else min(stop, len(file))
-        if not 0 <= start < stop:
-            raise RequestError(f"{data} has {len(file)} showers; the range {start} to {stop} holds none to learn from")
+        if stop < 1:
+            raise RequestError(f"{data} has {len(file)} showers; there are none before number {stop} to learn from")
         detector = file.detector
-        blocks = [file.read(first, min(first + 5000, stop)) for first in range(start, stop, 5000)]
+        blocks = [file.read(first, min(first + 5000, stop)) for first in range(0, stop, 5000)]
         source = file.provenance
-    packed = [pack(block.conditions.matrix, block.energies, threshold) for block in blocks]
+    packed = [pack(block.conditions.matrix, block.energies) for block in blocks]
     library = {name: np.concatenate([part[name] for part in packed]) for name in packed[0]}
     particles = tuple(sorted({int(code) for block in blocks for code in np.unique(block.conditions.pdg)}))
     whole = Domain.of(detector)
@@ -180,14 +168,14 @@ def fit_neighbour(
         detector=detector,
         domain=Domain(names=whole.names, low=whole.low, high=whole.high, particles=particles),
         noise_width=0,
-        config={"threshold_mev": threshold, "energy_step": _ENERGY_STEP},
-        metrics=dict(metrics or {}),
+        config={"threshold_mev": _THRESHOLD, "energy_step": _ENERGY_STEP},
+        metrics={},
         provenance={
             "caloforge": __version__,
             "data": Path(data).name,
             "data_sha256": file_digest(Path(data)),
             "data_provenance": source,
-            "events": [start, stop],
+            "events": [0, stop],
         },
         parts={PART: safetensors.numpy.save(library)},
         overwrite=overwrite,
