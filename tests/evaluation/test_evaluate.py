@@ -14,6 +14,7 @@ import pytest
 from caloforge.detector import detector_from_toml
 from caloforge.errors import FormatError, RequestError
 from caloforge.evaluation import Evaluation, evaluate
+from caloforge.reports import render_html
 from caloforge.showers import ShowerFile, Showers, save
 
 Make = Callable[..., Showers]
@@ -110,6 +111,19 @@ def test_an_observable_without_spread_is_named_not_scored(make_showers: Make, tm
     result = evaluate(write(tmp_path / "a.h5", dim(1)), write(tmp_path / "b.h5", dim(2)), quick=True)
     assert "every reference event has the same value" in result.skipped["sparsity_50"]
     assert "sparsity_50" not in {item.name for item in result.samples[0].distances}
+
+
+def test_a_central_cell_without_energy_is_named_and_the_rest_stays(make_showers: Make, tmp_path: Path) -> None:
+    def blind(seed: int) -> Showers:
+        showers = make_showers(150, seed=seed)
+        energies = showers.energies.copy()
+        energies[:, 30 * 14 + 14] = 0.0
+        return dataclasses.replace(showers, energies=energies)
+
+    result = evaluate(write(tmp_path / "a.h5", blind(1)), write(tmp_path / "b.h5", blind(2)), quick=True)
+    assert result.skipped["correlation of 1 of the 100 central cells (a)"].endswith(": cells 434")
+    assert result.samples[0].correlations.distance is not None
+    assert "correlation of 1 of the 100 central cells (a) was not compared" in render_html(result)
 
 
 def test_files_that_cannot_be_compared_are_refused(folder: Path, make_showers: Make, tmp_path: Path) -> None:

@@ -9,7 +9,8 @@ from caloforge.detector import Detector
 from caloforge.errors import RequestError, WorkError
 from caloforge.evaluation import Measured, binned_response, energy_edges, response_ratio
 from caloforge.evaluation.classifier import classify
-from caloforge.evaluation.correlations import LogShares, correlation_matrix
+from caloforge.evaluation.correlations import LogShares, compare_correlations, correlation_matrix
+from caloforge.evaluation.resampling import Plan
 from caloforge.evaluation.roc import auc_with_error
 
 
@@ -119,8 +120,31 @@ def test_correlations_of_known_mixtures() -> None:
     matrix = correlation_matrix(np.stack([a, b, a + b], axis=1), np.full(40_000, 1 / 40_000))
     expected = [[1, 0, 0.5**0.5], [0, 1, 0.5**0.5], [0.5**0.5, 0.5**0.5, 1]]
     np.testing.assert_allclose(matrix, expected, atol=0.02)
-    with pytest.raises(RequestError, match="same energy share"):
-        correlation_matrix(np.ones((10, 2)), np.full(10, 0.1))
+
+
+def test_a_cell_without_spread_correlates_with_nothing() -> None:
+    a = np.random.default_rng(8).normal(size=500)
+    matrix = correlation_matrix(np.stack([a, np.full(500, -9.2), -a], axis=1), np.full(500, 1 / 500))
+    np.testing.assert_allclose(matrix, [[1, 0, -1], [0, 0, 0], [-1, 0, 1]], atol=1e-12)
+
+
+def test_cells_without_spread_are_left_out_of_the_distance(lhcb: Detector) -> None:
+    rng = np.random.default_rng(9)
+    cells = LogShares(lhcb).cells
+    sample, reference = rng.normal(size=(2, 120, len(cells))).astype(np.float32)
+    plan = Plan(120, 120, False, 6, 6, 1)
+    alone = compare_correlations(sample, reference, lhcb, plan)[0].distance
+    assert alone is not None
+    sample[:, 3] = reference[:, 7] = -9.2
+    reference[1:, 11] = -9.2  # one event in 120: some bootstraps and halves have none
+    found, own = compare_correlations(sample, reference, lhcb, plan)
+    assert found.left_out == cells[[3, 7]].tolist()
+    assert own.left_out == cells[[7]].tolist()
+    assert np.isfinite(found.matrix).all()
+    assert found.distance is not None
+    assert found.distance.value.value == pytest.approx(alone.value.value, rel=0.1)
+    sample[:, 1:] = -9.2
+    assert compare_correlations(sample, reference, lhcb, plan)[0].distance is None
 
 
 def test_the_central_cells_are_a_square_about_the_middle(lhcb: Detector) -> None:

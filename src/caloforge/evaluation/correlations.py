@@ -15,6 +15,7 @@ from caloforge.evaluation.results import Correlations, Distance
 
 WINDOW = 9
 OFFSET = 1e-4
+_LEAST_SPREAD = 1e-9
 
 
 class LogShares:
@@ -40,8 +41,7 @@ class LogShares:
 def correlation_matrix(shares: NDArray[np.floating], weights: NDArray[np.floating]) -> NDArray[np.float64]:
     """Pearson correlation coefficients of K columns over N weighted events; weights sum to 1.
 
-    Raises:
-        RequestError: a column is the same in every event, so that its correlation is not defined.
+    A column that is the same in every event has no correlation with any; its coefficients are 0.
     """
     used = weights > 0
     x = shares[used].astype(np.float64)
@@ -49,9 +49,14 @@ def correlation_matrix(shares: NDArray[np.floating], weights: NDArray[np.floatin
     x -= w @ x
     covariance = (x * w[:, None]).T @ x
     spread = np.sqrt(np.diag(covariance))
-    if not (spread > 1e-9).all():
-        raise RequestError(f"central cell {int(np.argmin(spread))} has the same energy share in every event")
+    spread[spread <= _LEAST_SPREAD] = np.inf
     result: NDArray[np.float64] = covariance / np.outer(spread, spread)
+    return result
+
+
+def _varies(shares: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Which of the K columns differ from event to event."""
+    result: NDArray[np.bool_] = shares.std(axis=0, dtype=np.float64) > _LEAST_SPREAD
     return result
 
 
@@ -60,34 +65,41 @@ def compare_correlations(
 ) -> tuple[Correlations, Correlations]:
     """Correlations of sample and reference; the sample's carry the distance.
 
-    Distance: root mean square difference of the coefficients over all pairs of different cells.
+    Distance: root mean square difference of the coefficients over all pairs of different cells, those cells left out
+    that are the same in every event of one of the two samples; None where fewer than two are left. In a random draw
+    such a cell counts as uncorrelated.
 
     Args:
         sample: (n, K) from `LogShares`.
         reference: (m, K).
         detector: whose cells they are.
         plan: sizes n and m, and the numbers of draws.
-
-    Raises:
-        RequestError: a cell is the same in every event of a sample.
     """
-    stacked = np.concatenate([sample, reference])
-    upper = np.triu_indices(stacked.shape[1], k=1)
     central = LogShares(detector)
+    compared = _varies(sample) & _varies(reference)
+    stacked = np.concatenate([sample, reference])[:, compared]
+    upper = np.triu_indices(stacked.shape[1], k=1)
 
     def metric(weights: Weights) -> dict[str, float]:
         first, second = (correlation_matrix(stacked, side)[upper] for side in (weights.sample, weights.reference))
         return {"correlation": float(np.sqrt(np.mean((first - second) ** 2)))}
 
-    distance = with_errors(metric, plan, {"correlation": plan.noise})["correlation"]
+    enough = compared.sum() > 1
+    distance = with_errors(metric, plan, {"correlation": plan.noise})["correlation"] if enough else None
 
-    def described(shares: NDArray[np.float32], found: Distance | None) -> Correlations:
+    def described(shares: NDArray[np.float32], used: NDArray[np.bool_], found: Distance | None) -> Correlations:
         matrix = correlation_matrix(shares, np.full(len(shares), 1.0 / len(shares)))
         return Correlations(
-            central.cells.tolist(), central.shape, OFFSET, len(shares), np.round(matrix, 4).tolist(), found
+            cells=central.cells.tolist(),
+            shape=central.shape,
+            offset=OFFSET,
+            events=len(shares),
+            matrix=np.round(matrix, 4).tolist(),
+            left_out=central.cells[~used].tolist(),
+            distance=found,
         )
 
-    return described(sample, distance), described(reference, None)
+    return described(sample, compared, distance), described(reference, _varies(reference), None)
 
 
 def compare_images(

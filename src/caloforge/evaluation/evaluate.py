@@ -125,7 +125,7 @@ def evaluate(
             )
             for name, bins in edges.items()
         ],
-        skipped=skipped,
+        skipped=skipped | _cells_left_out(results),
     )
 
 
@@ -227,6 +227,17 @@ def _histogram_edges(truth: Sample) -> tuple[dict[str, NDArray[np.float64]], dic
     if not edges:
         raise RequestError(f"{truth.info.file}: no observable varies from event to event; nothing can be compared")
     return edges, skipped
+
+
+def _cells_left_out(results: list[SampleResult]) -> dict[str, str]:
+    """The central cells whose correlations could not be compared, a sample at a time."""
+    return {
+        f"correlation of {len(cells)} of the {len(result.correlations.cells)} central cells ({result.info.label})": (
+            f"the same energy share in every event of the sample or the reference: cells {', '.join(map(str, cells))}"
+        )
+        for result in results
+        if (cells := result.correlations.left_out)
+    }
 
 
 def _counts(sample: Sample, name: str, edges: NDArray[np.float64]) -> list[float]:

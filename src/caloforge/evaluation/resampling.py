@@ -62,7 +62,8 @@ def swapped_pairs(n: int, count: int, seed: int) -> Iterator[Weights]:
     """`count` random exchanges within n pairs of equal conditions.
 
     If both samples follow the same law at given conditions, an exchange changes nothing: the distances after it are
-    draws of the distance between two perfect samples with these very conditions (a permutation test).
+    draws of the distance between two perfect samples with these very conditions (a permutation test). If they do not,
+    each side is a mixture of both, and the draws are somewhat larger than those of perfect samples.
     """
     for draw in range(count):
         swap = uniforms(seed, "evaluation/pairs", draw, 1, n)[0] < 0.5

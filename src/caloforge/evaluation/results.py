@@ -53,7 +53,10 @@ class Distance:
     Attributes:
         value: the distance and its bootstrap error.
         floor: Geant4 against Geant4, two random halves of the reference, scaled to the sizes compared.
-        floor_paired: the same for equal conditions (pairs swapped at random); None when the conditions differ.
+        floor_paired: for equal conditions, the distance after random exchanges within the pairs of a sample's shower
+            and its partner in the reference (a permutation test); None when the conditions differ. Sample and
+            reference are mixed in it, so it is the floor of a perfect sample only where the sample is perfect: a wrong
+            sample raises it a little.
     """
 
     value: Measured
@@ -158,13 +161,18 @@ class Classifier:
 
 @dataclass(frozen=True)
 class Correlations:
-    """Correlation coefficients of log(e / E + offset) between central cells, row by row of the square of cells."""
+    """Correlation coefficients of log(e / E + offset) between central cells, row by row of the square of cells.
+
+    A cell that is the same in every event has coefficients of 0. `left_out` are the cells that do not enter the
+    distance, because they are so in this sample or in the reference.
+    """
 
     cells: list[int]
     shape: tuple[int, int]
     offset: float
     events: int
     matrix: list[list[float]]
+    left_out: list[int]
     distance: Distance | None
 
 
@@ -209,7 +217,7 @@ class ReferenceResult:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Files against a reference. `skipped` says which observables could not be compared, and why."""
+    """Files against a reference. `skipped` says what could not be compared, and why."""
 
     detector: str
     detector_title: str
