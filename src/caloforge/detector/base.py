@@ -36,16 +36,6 @@ class Layer:
         """Thickness of all slabs together, in mm."""
         return sum(slab.thickness for slab in self.slabs)
 
-    @property
-    def active_centre(self) -> float:
-        """Depth of the middle of the active slab, in mm from the face."""
-        depth = self.front
-        for slab in self.slabs:
-            if slab.active:
-                return depth + slab.thickness / 2
-            depth += slab.thickness
-        raise AssertionError("a validated layer has an active slab")
-
 
 @dataclass(frozen=True)
 class CellGrid:

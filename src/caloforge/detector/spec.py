@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import tomllib
 from typing import Annotated, Literal
 
@@ -12,6 +13,10 @@ from caloforge.units import to_internal
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
+
+# The internal unit of each condition that files hold, and the conditions whose sign a mirror changes.
+_UNIT_OF = {"energy": "MeV", "x": "mm", "y": "mm", "angle_xz": "rad", "angle_yz": "rad"}
+_REFLECTED = {"mirror_x": ("x", "angle_xz"), "mirror_y": ("y", "angle_yz")}
 
 
 class _Form(BaseModel):
@@ -59,13 +64,27 @@ class ConditionForm(_Form):
             raise ValueError(f"low ({self.low}) must be below high ({self.high})")
         if self.density == "1/E" and self.low <= 0:
             raise ValueError("the density 1/E needs low > 0")
-        to_internal(self.low, self.unit)
+        (low, unit), (high, _) = (to_internal(value, self.unit) for value in (self.low, self.high))
+        if unit != _UNIT_OF.get(self.name, unit):
+            raise ValueError(f"{self.name} needs a unit such as {_UNIT_OF[self.name]}; got {self.unit!r}")
+        if self.name == "energy" and low <= 0:
+            raise ValueError(f"energy needs low > 0; got {self.low}")
+        if unit == "rad" and max(-low, high) >= math.pi / 2:
+            raise ValueError(f"{self.name} must stay below 90 degrees; got {self.low} to {self.high} {self.unit}")
         return self
 
 
 class ObservablesForm(_Form):
     sparsity_thresholds: tuple[Annotated[float, Field(ge=0, allow_inf_nan=False)], ...] = ()
     squares: tuple[Annotated[int, Field(ge=1)], ...] = ()
+
+    @field_validator("squares")
+    @classmethod
+    def _odd(cls, squares: tuple[int, ...]) -> tuple[int, ...]:
+        even = [side for side in squares if side % 2 == 0]
+        if even:
+            raise ValueError(f"squares are centred on a cell, so their sides are odd numbers of cells; got {even[0]}")
+        return squares
 
 
 class DetectorForm(_Form):
@@ -94,6 +113,18 @@ class DetectorForm(_Form):
         value, unit = to_internal(self.reference_depth.value, self.reference_depth.unit)
         if unit != "mm" or not 0 <= value <= depth:
             raise ValueError(f"reference_depth must be a length from 0 to the detector's depth of {depth:g} mm")
+        return self
+
+    @model_validator(mode="after")
+    def _mirrors(self) -> DetectorForm:
+        for symmetry in self.symmetries:
+            for condition in self.conditions:
+                # A condition that is not listed is 0 for every shower, which a mirror leaves as it is.
+                if condition.name in _REFLECTED[symmetry] and condition.low != -condition.high:
+                    raise ValueError(
+                        f"{symmetry} changes the sign of {condition.name}, so its range must be symmetric about 0; "
+                        f"got {condition.low} to {condition.high}"
+                    )
         return self
 
 
