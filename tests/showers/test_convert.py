@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -64,6 +65,18 @@ def test_unknown_format_and_existing_output(tmp_path: Path, hdf5: Path) -> None:
     assert convert(hdf5, hdf5, "caloforge", overwrite=True) == 40
     assert len(load(hdf5)) == 40
     assert format_names() == ("caloforge", "lhcb-npz")
+
+
+def test_extrapolated_showers_are_not_written_without_their_flag(tmp_path: Path, showers: Showers) -> None:
+    flags = np.zeros(len(showers), dtype=bool)
+    save(tmp_path / "in.h5", dataclasses.replace(showers, extrapolated=flags), source="model", provenance={})
+    assert convert(tmp_path / "in.h5", tmp_path / "in.npz", "lhcb-npz") == 40
+    flags[7] = True
+    save(tmp_path / "out.h5", dataclasses.replace(showers, extrapolated=flags), source="model", provenance={})
+    with pytest.raises(RequestError, match="flagged as extrapolated, .*no place for that flag"):
+        convert(tmp_path / "out.h5", tmp_path / "out.npz", "lhcb-npz")
+    assert not (tmp_path / "out.npz").exists()
+    assert convert(tmp_path / "out.h5", tmp_path / "again.h5", "caloforge") == 40
 
 
 def test_a_wrong_number_of_showers_writes_nothing(tmp_path: Path, showers: Showers) -> None:

@@ -21,9 +21,15 @@ def convert(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the output if it exists.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Convert a file of showers to another format."""
+    """Convert a file of showers to another format.
+
+    lhcb-npz keeps the energies of the cells and the conditions only; the line printed says what it has no place for.
+    Showers flagged as extrapolated are not converted to it.
+    """
     showers = converter.convert(source, output, to, detector=detector, overwrite=overwrite)
+    lost = converter.no_place_for(to)
     if as_json:
-        typer.echo(json.dumps({"output": str(output), "format": to, "showers": showers}))
+        facts = {"output": str(output), "format": to, "showers": showers, "no_place_for": lost}
+        typer.echo(json.dumps(facts))
     else:
-        typer.echo(f"{output}: {showers} showers, {to}")
+        typer.echo(f"{output}: {showers} showers, {to}" + (f" (no place for: {', '.join(lost)})" if lost else ""))

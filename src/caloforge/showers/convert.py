@@ -13,7 +13,7 @@ from caloforge.errors import FormatError, unknown_name
 from caloforge.showers.atomic import check_output
 from caloforge.showers.container import Showers
 from caloforge.showers.hdf5 import ShowerFile, ShowerWriter, Source
-from caloforge.showers.lhcb_npz import read_lhcb_npz, write_lhcb_npz
+from caloforge.showers.lhcb_npz import NO_PLACE_FOR, read_lhcb_npz, write_lhcb_npz
 
 
 @dataclass(frozen=True)
@@ -29,11 +29,15 @@ class _Opened:
 
 @dataclass(frozen=True)
 class _Format:
-    """A format: the bytes its files begin with, how to open one (given a detector, in case it has none), and write."""
+    """A format: the bytes its files begin with, how to open one (given a detector, in case it has none), and write.
+
+    ``no_place_for`` is what our own files hold and files of this format do not.
+    """
 
     magic: bytes
     open: Callable[[Path, str | Path | Detector], AbstractContextManager[_Opened]]
     write: Callable[[Path, _Opened, bool], None]
+    no_place_for: tuple[str, ...] = ()
 
 
 @contextmanager
@@ -64,13 +68,22 @@ def _write_npz(path: Path, opened: _Opened, overwrite: bool) -> None:
 
 _FORMATS = {
     "caloforge": _Format(b"\x89HDF\r\n\x1a\n", _open_hdf5, _write_hdf5),
-    "lhcb-npz": _Format(b"PK\x03\x04", _open_npz, _write_npz),
+    "lhcb-npz": _Format(b"PK\x03\x04", _open_npz, _write_npz, NO_PLACE_FOR),
 }
 
 
 def format_names() -> tuple[str, ...]:
     """Names of the formats that :func:`convert` reads and writes."""
     return tuple(_FORMATS)
+
+
+def no_place_for(name: str) -> tuple[str, ...]:
+    """What a format of :func:`format_names` leaves out of our own files.
+
+    >>> no_place_for("lhcb-npz")
+    ('detector', 'layer_energies', 'absorber_energies', 'source', 'provenance')
+    """
+    return _FORMATS[name].no_place_for
 
 
 def _format_of(path: Path) -> _Format:
@@ -95,6 +108,9 @@ def convert(
 ) -> int:
     """Convert a file of showers.
 
+    What the target format has no place for is left out, see :func:`no_place_for`: lhcb-npz keeps the energies of the
+    cells and the conditions only. Showers flagged as extrapolated are refused, since the flag would be lost.
+
     Args:
         src: the file to read; its format is recognised by how it begins.
         dst: the file to write, which appears only when it is whole.
@@ -105,7 +121,8 @@ def convert(
         The number of showers.
 
     Raises:
-        RequestError: unknown format or detector, or the output exists and ``overwrite`` is False.
+        RequestError: unknown format or detector, the output exists and ``overwrite`` is False, or showers are flagged
+            as extrapolated and the target format has no flags.
         FormatError: the input is missing, damaged, or of no known format.
     """
     if to not in _FORMATS:

@@ -2,6 +2,7 @@
 
 Arrays: ``EnergyDeposit`` (N, nx, ny, 1), ``ParticleMomentum`` (N, 3), ``ParticlePoint`` (N, 2), ``ParticlePDG`` (N,).
 The layout carries no units: MeV and mm are written, and assumed on reading. The energy of a particle is |momentum|.
+It has no place for what else our own files hold: see ``NO_PLACE_FOR``, and flags of extrapolation.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from caloforge.errors import FormatError, RequestError
 from caloforge.showers.atomic import atomic_output
 from caloforge.showers.container import Showers
 
+NO_PLACE_FOR = ("detector", "layer_energies", "absorber_energies", "source", "provenance")
 _NAMES = ("EnergyDeposit", "ParticleMomentum", "ParticlePoint", "ParticlePDG")
 
 
@@ -68,8 +70,8 @@ def write_lhcb_npz(
     """Write blocks, ``length`` showers of ``detector`` together, to a compressed npz file; memory holds one block.
 
     Raises:
-        RequestError: the output exists and ``overwrite`` is False, its folder does not exist, or the blocks hold more
-            or fewer showers.
+        RequestError: the output exists and ``overwrite`` is False, its folder does not exist, the blocks hold more or
+            fewer showers, or some are extrapolated, which the layout cannot tell.
     """
     empty = Conditions(detector, np.empty((0, len(detector.conditions))), np.empty(0, dtype=np.int32))
     conditions: list[Conditions] = []
@@ -81,6 +83,11 @@ def write_lhcb_npz(
         with archive.open(f"{_NAMES[0]}.npy", "w", force_zip64=True) as member:
             np.lib.format.write_array_header_1_0(member, header)
             for block in blocks:
+                if block.extrapolated is not None and block.extrapolated.any():
+                    raise RequestError(
+                        "some showers are flagged as extrapolated, outside the domain of their model, and lhcb-npz has "
+                        "no place for that flag; keep them in the format caloforge, or generate inside the domain"
+                    )
                 conditions.append(block.conditions)
                 member.write(np.ascontiguousarray(block.energies, dtype="<f4").tobytes())
         if sum(map(len, conditions)) != length:
