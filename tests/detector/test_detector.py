@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from caloforge.detector import Detector, detector_from_toml, detector_names, load_detector
-from caloforge.detector.draw import draw_png, draw_text
+from caloforge.detector import Detector, detector_from_toml, detector_names, detectors, load_detector
+from caloforge.detector.draw import draw_picture, draw_text
 from caloforge.errors import RequestError
 
 
@@ -22,7 +22,6 @@ def test_geometry_is_the_published_one(lhcb: Detector) -> None:
         ("G4_POLYSTYRENE", 4.0, True),
     ]
     assert lhcb.layers[65].front == 390
-    assert lhcb.layers[65].active_centre == 394
     assert lhcb.cells.shape == (30, 30)
     assert lhcb.cells.extent == (600.0, 600.0)
     assert lhcb.n_cells == 900
@@ -88,6 +87,17 @@ def test_unknown_detector_lists_the_valid_ones() -> None:
         ('density = "1/E"', 'density = "gauss"', "density"),
         ('name = "y"', 'name = "x"', "must differ"),
         ("value = 124.0", "value = 1240.0", "depth of 396 mm"),
+        ("squares = [1, 3", "squares = [1, 2", "observables.squares: .*odd numbers of cells; got 2"),
+        ("low = -5.0", "low = -4.0", "mirror_x changes the sign of x, .*symmetric about 0; got -4.0 to 5.0"),
+        ("low = -10.0", "low = 0.0", "mirror_y changes the sign of angle_yz"),
+        ('unit = "MeV"', 'unit = "mm"', "energy needs a unit such as MeV; got 'mm'"),
+        ('unit = "deg"', 'unit = "1"', "angle_xz needs a unit such as rad; got '1'"),
+        ("low = -20.0\nhigh = 20.0", "low = -90.0\nhigh = 90.0", "angle_xz must stay below 90 degrees"),
+        (
+            'low = 1000.0\nhigh = 100000.0\ndensity = "1/E"',
+            'low = 0.0\nhigh = 9.0\ndensity = "uniform"',
+            "low > 0; got 0",
+        ),
         ("[cells]", "[cells", "not valid TOML"),
     ],
 )
@@ -113,5 +123,12 @@ def test_drawings(tmp_path: Path, lhcb: Detector) -> None:
     assert len(rows) == 30
     assert {len(row.split()) for row in rows} == {30}
     assert "".join(rows).count("■") == 4  # +-5 mm round the corner where four cells meet
-    draw_png(lhcb, tmp_path / "ecal.png")
-    assert (tmp_path / "ecal.png").read_bytes().startswith(b"\x89PNG")
+    draw_picture(lhcb, tmp_path / "ecal", "png")
+    assert (tmp_path / "ecal").read_bytes().startswith(b"\x89PNG")
+
+
+def test_detectors_are_all_shipped_ones_or_the_one_asked_for(lhcb: Detector) -> None:
+    assert [detector.name for detector in detectors()] == list(detector_names())
+    assert detectors("lhcb-ecal") == (lhcb,)
+    with pytest.raises(RequestError, match="unknown detector 'lhcb'"):
+        detectors("lhcb")

@@ -8,10 +8,11 @@ from typing import Annotated, Any
 
 import typer
 
-from caloforge.detector import Detector, detector_names, load_detector
-from caloforge.detector.draw import draw_png, draw_text
+from caloforge.detector import Detector, detector_names
+from caloforge.detector import detectors as find
+from caloforge.detector.draw import draw_picture, draw_text
 from caloforge.errors import RequestError
-from caloforge.showers.atomic import check_output
+from caloforge.showers.atomic import atomic_output
 from caloforge.units import describe
 
 
@@ -25,17 +26,18 @@ def detectors(
     if name is None:
         if draw is not None:
             raise RequestError(f"--draw needs the name of a detector: {', '.join(detector_names())}")
-        found = [load_detector(known) for known in detector_names()]
+        found = find()
         if as_json:
             typer.echo(json.dumps([{"name": detector.name, "title": detector.title} for detector in found]))
         else:
             typer.echo("\n".join(f"{detector.name:16} {detector.title}" for detector in found))
         return
-    detector = load_detector(name)
+    (detector,) = find(name)
     if draw is not None:
         if draw.suffix not in (".png", ".pdf", ".svg"):
             raise RequestError(f"the picture {draw} must end in .png, .pdf or .svg")
-        draw_png(detector, check_output(draw, overwrite=overwrite))
+        with atomic_output(draw, overwrite=overwrite) as partial:
+            draw_picture(detector, partial, draw.suffix[1:])
     typer.echo(json.dumps(_facts(detector), indent=2) if as_json else _text(detector))
 
 

@@ -9,7 +9,7 @@ from caloforge.detector.conditions import (
     from_file_form,
     real_numbers,
 )
-from caloforge.detector.load import detector_from_toml, detector_names, load_detector
+from caloforge.detector.load import detector_from_toml, detector_names, detectors, load_detector
 from caloforge.detector.mirror import mirror_cells
 
 __all__ = [
@@ -23,6 +23,7 @@ __all__ = [
     "concatenate_conditions",
     "detector_from_toml",
     "detector_names",
+    "detectors",
     "draw_conditions",
     "from_file_form",
     "load_detector",

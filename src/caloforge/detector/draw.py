@@ -60,8 +60,8 @@ def draw_text(detector: Detector) -> str:
     return "\n".join(lines)
 
 
-def draw_png(detector: Detector, path: str | Path) -> None:
-    """Draw front and side view, to scale, into a picture; the ending of ``path`` says which kind (png, pdf, svg)."""
+def draw_picture(detector: Detector, path: str | Path, kind: str) -> None:
+    """Draw front and side view, to scale, into a picture of the ``kind`` png, pdf or svg."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(12, 5.2), layout="constrained")
@@ -69,7 +69,7 @@ def draw_png(detector: Detector, path: str | Path) -> None:
     _draw_front(front, detector)
     _draw_side(side, detector)
     figure.suptitle(detector.title)
-    figure.savefig(Path(path), dpi=120)
+    figure.savefig(Path(path), format=kind, dpi=120)
 
 
 def _draw_front(axes: Axes, detector: Detector) -> None:

@@ -24,6 +24,19 @@ def detector_names() -> tuple[str, ...]:
     return _SHIPPED
 
 
+def detectors(name: str | Path | Detector | None = None) -> tuple[Detector, ...]:
+    """Every shipped detector, or the one of that name or file alone.
+
+    Raises:
+        RequestError: as :func:`load_detector`.
+
+    >>> [detector.n_cells for detector in detectors()]
+    [900]
+    """
+    names = detector_names() if name is None else (name,)
+    return tuple(load_detector(each) for each in names)
+
+
 def load_detector(name_or_path: str | Path | Detector) -> Detector:
     """The shipped detector of that name, or the one described by a TOML file.
 
