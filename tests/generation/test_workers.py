@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import subprocess
@@ -29,7 +30,7 @@ def test_results_come_in_order_and_tasks_are_not_taken_far_ahead() -> None:
             taken += 1
             yield -number
 
-    for expected, result in enumerate(ordered(abs, tasks(), 2)):
+    for expected, result in enumerate(ordered(abs, tasks(), 2, gc.collect, ())):
         assert result == expected
         assert taken - expected <= 4
     assert taken == 50
@@ -37,7 +38,7 @@ def test_results_come_in_order_and_tasks_are_not_taken_far_ahead() -> None:
 
 def test_a_worker_that_dies_is_an_error_and_not_a_silence() -> None:
     with pytest.raises(WorkError, match="a worker process died"):
-        list(ordered(os._exit, [3], 1))
+        list(ordered(os._exit, [3], 1, gc.collect, ()))
 
 
 def start_long_run(model: Path, output: Path, workers: int) -> subprocess.Popen[bytes]:

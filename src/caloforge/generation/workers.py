@@ -24,8 +24,8 @@ def ordered(
     function: Callable[[Task], Result],
     tasks: Iterable[Task],
     workers: int,
-    prepare: Callable[..., None] | None = None,
-    arguments: tuple[Any, ...] = (),
+    prepare: Callable[..., object],
+    arguments: tuple[Any, ...],
 ) -> Iterator[Result]:
     """Yield ``function(task)`` of each task, in the order of the tasks, computed in ``workers`` new processes.
 
@@ -72,11 +72,10 @@ def _children_without_ctrl_c() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _begin(prepare: Callable[..., None] | None, arguments: tuple[Any, ...]) -> None:
+def _begin(prepare: Callable[..., object], arguments: tuple[Any, ...]) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    if prepare is not None:
-        prepare(*arguments)
+    prepare(*arguments)
 
 
 def _end_with_parent() -> None:
