@@ -100,9 +100,6 @@ class ShowerWriter:
         self._file = None
         self._stack.__exit__(kind, error, trace)
 
-    def __len__(self) -> int:
-        return self._length
-
     def append(self, showers: Showers) -> None:
         """Add a block and flush it.
 
