@@ -24,17 +24,17 @@ class MirrorFold(nn.Module):
         self.shape = detector.cells.shape
         names = detector.condition_names
         self.columns = {
-            axis: [names.index(angle), names.index(position)]
+            axis: [names.index(name) for name in (angle, position) if name in names]
             for axis, symmetry, angle, position in (
                 (1, "mirror_x", "angle_xz", "x"),
                 (2, "mirror_y", "angle_yz", "y"),
             )
-            if symmetry in detector.symmetries
+            if symmetry in detector.symmetries and angle in names
         }
 
     def flips(self, conditions: Tensor) -> dict[int, Tensor]:
         """Which showers (N,) are to be reflected, by image axis (1 for x, 2 for y)."""
-        return {axis: conditions[:, angle] < 0 for axis, (angle, _) in self.columns.items()}
+        return {axis: conditions[:, columns[0]] < 0 for axis, columns in self.columns.items()}
 
     def conditions(self, conditions: Tensor, flips: dict[int, Tensor]) -> Tensor:
         """Conditions (N, C) with the sign of angle and position changed where flipped."""
