@@ -51,6 +51,16 @@ def big_run(model: Path, folder: Path) -> dict[str, float]:
     }
 
 
+def figures(found: Evaluation) -> dict[str, Any]:
+    """The evaluation without what only plots need."""
+    full = found.to_json()
+    full.pop("histograms")
+    for sample in (full["reference"], *full["samples"]):
+        for picture in ("mean_image", "correlations", "displays"):
+            sample.pop(picture, None)
+    return full
+
+
 def markdown(found: Evaluation, speed: Bench, big: dict[str, float]) -> str:
     """The tables that the README and the changelog quote."""
     lines = [
@@ -143,7 +153,7 @@ def main() -> None:
         speed = bench(DETECTOR)
     record: dict[str, Any] = {
         "model": {"file": model.name, "digest": read_bundle(model).digest, "metrics": read_bundle(model).metrics},
-        "evaluation": found.to_json(),
+        "evaluation": figures(found),
         "bench": speed.to_json(),
         "big_run": big,
     }
