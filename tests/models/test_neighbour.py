@@ -149,3 +149,11 @@ def test_inputs_of_a_wrong_shape_are_refused(sampler: NeighbourSampler) -> None:
         sampler.sample(np.ones((3, 4), dtype=np.float32), no_noise(3))
     with pytest.raises(RequestError, match=r"expected \(3, 0\)"):
         sampler.sample(np.ones((3, 5), dtype=np.float32), no_noise(2))
+
+
+def test_its_domain_is_what_its_events_cover(tmp_path: Path) -> None:
+    narrow = draw_conditions(DETECTOR, seed=5, start=0, count=400, energy=(10e3, 20e3))
+    showers = made_up_showers(400)
+    save(tmp_path / "narrow.h5", Showers(DETECTOR, narrow, showers.energies), source="import", provenance={})
+    domain = read_bundle(fit_neighbour(tmp_path / "narrow.h5", tmp_path / "narrow.caloforge")).domain
+    assert (domain.low[0], domain.high[0]) == pytest.approx((10e3, 20e3), rel=0.02)

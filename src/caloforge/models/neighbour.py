@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from caloforge._version import __version__
-from caloforge.detector import Conditions, Detector, mirror_cells
+from caloforge.detector import Conditions, Detector, concatenate_conditions, mirror_cells
 from caloforge.errors import FormatError, RequestError
 from caloforge.models.base import Sampler
 from caloforge.models.bundle import Bundle, Domain, file_digest, write_bundle
@@ -147,7 +147,7 @@ def fit_neighbour(data: str | Path, output: str | Path, *, stop: int | None = No
 
     Raises:
         FormatError: the file is no file of showers.
-        RequestError: no events before ``stop``, or the output exists.
+        RequestError: no events before ``stop``, a particle the detector does not take, or the output exists.
     """
     import safetensors.numpy
 
@@ -160,13 +160,11 @@ def fit_neighbour(data: str | Path, output: str | Path, *, stop: int | None = No
         source = file.provenance
     packed = [pack(block.conditions.matrix, block.energies) for block in blocks]
     library = {name: np.concatenate([part[name] for part in packed]) for name in packed[0]}
-    particles = tuple(sorted({int(code) for block in blocks for code in np.unique(block.conditions.pdg)}))
-    whole = Domain.of(detector)
     return write_bundle(
         output,
         family="neighbour",
         detector=detector,
-        domain=Domain(names=whole.names, low=whole.low, high=whole.high, particles=particles),
+        domain=Domain.covered(concatenate_conditions([block.conditions for block in blocks])),
         noise_width=0,
         config={"threshold_mev": _THRESHOLD, "energy_step": _ENERGY_STEP},
         metrics={},
