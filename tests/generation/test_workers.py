@@ -41,13 +41,29 @@ def test_a_worker_that_dies_is_an_error_and_not_a_silence() -> None:
         list(ordered(os._exit, [3], 1, gc.collect, ()))
 
 
-def start_long_run(model: Path, output: Path, workers: int) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", "caloforge", "generate", "lhcb-ecal", "-n", "2000000", "--json"]
-    command += ["--model", str(model), "-o", str(output), "--workers", str(workers)]
-    process = subprocess.Popen(command, env=dict(os.environ, PYTHONPATH=os.pathsep.join(sys.path)))
-    wait_for(lambda: any(output.parent.glob(f".{output.name}.partial-*")) or process.poll() is not None)
-    assert process.poll() is None
-    return process
+@pytest.fixture
+def start_long_run(tiny_model: Path) -> Iterator[Callable[[Path, int], subprocess.Popen[bytes]]]:
+    """``start(output, workers)``: a generation under way, killed at the end of the test whatever happens."""
+    started = []
+
+    def start(output: Path, workers: int) -> subprocess.Popen[bytes]:
+        command = [sys.executable, "-m", "caloforge", "generate", "lhcb-ecal", "-n", "2000000", "--json"]
+        command += ["--model", str(tiny_model), "-o", str(output), "--workers", str(workers)]
+        process = subprocess.Popen(
+            command,
+            env=dict(os.environ, PYTHONPATH=os.pathsep.join(sys.path)),
+            # A test run in the background of a shell ignores Ctrl-C, and its children would inherit that.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        )
+        started.append(process)
+        wait_for(lambda: any(output.parent.glob(f".{output.name}.partial-*")) or process.poll() is not None)
+        assert process.poll() is None
+        return process
+
+    yield start
+    for process in started:
+        process.kill()
+        process.wait()
 
 
 def wait_for(condition: Callable[[], bool]) -> None:
@@ -70,9 +86,11 @@ def is_gone(pid: int) -> bool:
 
 
 @on_linux
-def test_kill_9_leaves_no_file_and_no_worker(tiny_model: Path, tmp_path: Path) -> None:
+def test_kill_9_leaves_no_file_and_no_worker(
+    start_long_run: Callable[[Path, int], subprocess.Popen[bytes]], tmp_path: Path
+) -> None:
     output = tmp_path / "fast.h5"
-    process = start_long_run(tiny_model, output, workers=2)
+    process = start_long_run(output, 2)
     wait_for(lambda: len(descendants(process.pid)) >= 2)
     workers = descendants(process.pid)
     process.kill()
@@ -83,18 +101,22 @@ def test_kill_9_leaves_no_file_and_no_worker(tiny_model: Path, tmp_path: Path) -
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_ctrl_c_leaves_nothing_at_all(tiny_model: Path, tmp_path: Path, workers: int) -> None:
-    process = start_long_run(tiny_model, tmp_path / "fast.h5", workers)
+def test_ctrl_c_leaves_nothing_at_all(
+    start_long_run: Callable[[Path, int], subprocess.Popen[bytes]], tmp_path: Path, workers: int
+) -> None:
+    process = start_long_run(tmp_path / "fast.h5", workers)
     process.send_signal(signal.SIGINT)
     assert process.wait(PATIENCE) == 130
     assert not list(tmp_path.iterdir())
 
 
-def test_a_later_run_succeeds_after_a_killed_one(tiny_model: Path, tmp_path: Path) -> None:
+def test_a_later_run_succeeds_after_a_killed_one(
+    start_long_run: Callable[[Path, int], subprocess.Popen[bytes]], tiny_model: Path, tmp_path: Path
+) -> None:
     from caloforge.generation import generate
 
     output = tmp_path / "fast.h5"
-    process = start_long_run(tiny_model, output, workers=1)
+    process = start_long_run(output, 1)
     process.kill()
     process.wait()
     generate(n=30, model=tiny_model, output=output)
