@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     )
     from caloforge.errors import CaloForgeError
     from caloforge.evaluation import evaluate
+    from caloforge.fullsim import simulate
     from caloforge.generation import generate
     from caloforge.generation.bench import bench
     from caloforge.showers import ShowerFile, Showers, ShowerWriter, concatenate, load, save
@@ -59,6 +60,7 @@ _PUBLIC = {
     "load": "caloforge.showers",
     "load_detector": "caloforge.detector",
     "save": "caloforge.showers",
+    "simulate": "caloforge.fullsim",
     "train": "caloforge.training",
 }
 
@@ -85,6 +87,7 @@ __all__ = [
     "load",
     "load_detector",
     "save",
+    "simulate",
     "train",
 ]
 

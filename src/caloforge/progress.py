@@ -12,7 +12,7 @@ Advance = Callable[[int], None]
 def progress_bar(title: str, total: int, *, show: bool, unit: str = "showers", done: int = 0) -> Iterator[Advance]:
     """Hand out a function that is told how many more are done; draws nothing where ``show`` is False.
 
-    ``done`` of the ``total`` were done before, by work that is being resumed.
+    ``done`` of the total were there before; the rate and the time left do not count them.
     """
     if not show:
         yield lambda more: None
@@ -32,7 +32,7 @@ def progress_bar(title: str, total: int, *, show: bool, unit: str = "showers", d
     class RateColumn(ProgressColumn):
         def render(self, task: Task) -> Text:
             speed = task.finished_speed or task.speed
-            return Text("" if speed is None else f"{speed:,.0f} {unit}/s")
+            return Text("" if speed is None else f"{speed:{',.0f' if speed >= 10 else '.2g'}} {unit}/s")
 
     columns = (TextColumn(title), BarColumn(), MofNCompleteColumn(), RateColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True)) as bar:

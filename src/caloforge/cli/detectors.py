@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -50,6 +51,7 @@ def _facts(detector: Detector) -> dict[str, Any]:
         "digest": detector.digest,
         "particles": list(detector.particles),
         "symmetries": list(detector.symmetries),
+        "simulation": asdict(detector.simulation),
         "n_layers": detector.n_layers,
         "depth": detector.depth,
         "cells": {"shape": list(detector.cells.shape), "size": list(detector.cells.size), "number": detector.n_cells},
@@ -76,4 +78,6 @@ def _text(detector: Detector) -> str:
     for spec in detector.conditions:
         low, high = describe(spec.low, spec.unit), describe(spec.high, spec.unit)
         lines += [f"  {spec.name:10} {low} to {high}, density {spec.density}"]
+    simulation = detector.simulation
+    lines += [f"Geant4: {simulation.physics_list}, production cut {simulation.production_cut:g} mm"]
     return "\n".join([*lines, "", draw_text(detector)])

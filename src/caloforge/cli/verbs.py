@@ -29,6 +29,12 @@ VERBS = (
         "caloforge detectors lhcb-ecal --draw ecal.png",
     ),
     Verb(
+        "simulate",
+        "caloforge.cli.simulate",
+        "Simulate showers in full with Geant4; resumes.",
+        "caloforge simulate lhcb-ecal -n 200 -o full.h5",
+    ),
+    Verb(
         "generate",
         "caloforge.cli.generate",
         "Generate showers with a trained model.",

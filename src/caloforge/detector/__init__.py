@@ -1,6 +1,6 @@
 """What is simulated: geometry, cells, conditions and their domain."""
 
-from caloforge.detector.base import CellGrid, ConditionSpec, Detector, Layer, Slab
+from caloforge.detector.base import CellGrid, ConditionSpec, Detector, Layer, Simulation, Slab
 from caloforge.detector.conditions import (
     Conditions,
     check_domain,
@@ -18,6 +18,7 @@ __all__ = [
     "Conditions",
     "Detector",
     "Layer",
+    "Simulation",
     "Slab",
     "check_domain",
     "concatenate_conditions",

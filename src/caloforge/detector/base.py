@@ -65,6 +65,14 @@ class ConditionSpec:
 
 
 @dataclass(frozen=True)
+class Simulation:
+    """How Geant4 simulates the detector: the name of the physics list, and the production cut in mm."""
+
+    physics_list: str = "G4EmStandardPhysics_option1"
+    production_cut: float = 0.7
+
+
+@dataclass(frozen=True)
 class Detector:
     """What is simulated. Built from TOML by :func:`caloforge.load_detector`; never changed afterwards.
 
@@ -84,6 +92,7 @@ class Detector:
     sparsity_thresholds: tuple[float, ...]
     squares: tuple[int, ...]
     toml: str
+    simulation: Simulation = Simulation()
 
     @property
     def n_cells(self) -> int:

@@ -6,7 +6,7 @@ from functools import lru_cache
 from importlib import resources
 from pathlib import Path
 
-from caloforge.detector.base import CellGrid, ConditionSpec, Detector, Layer, Slab
+from caloforge.detector.base import CellGrid, ConditionSpec, Detector, Layer, Simulation, Slab
 from caloforge.detector.spec import ConditionForm, LayerForm, parse_detector
 from caloforge.errors import RequestError, unknown_name
 from caloforge.units import to_internal
@@ -91,6 +91,7 @@ def detector_from_toml(text: str, origin: str = "detector TOML") -> Detector:
         sparsity_thresholds=form.observables.sparsity_thresholds,
         squares=form.observables.squares,
         toml=text,
+        simulation=Simulation(form.simulation.physics_list, form.simulation.production_cut),
     )
 
 

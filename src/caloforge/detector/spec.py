@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from caloforge.detector.base import Simulation
 from caloforge.errors import RequestError, nearest_name
 from caloforge.units import to_internal
 
@@ -87,6 +88,11 @@ class ObservablesForm(_Form):
         return squares
 
 
+class SimulationForm(_Form):
+    physics_list: Annotated[str, Field(min_length=1)] = Simulation.physics_list
+    production_cut: Positive = Simulation.production_cut
+
+
 class DetectorForm(_Form):
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]*$")]
     title: str
@@ -98,6 +104,7 @@ class DetectorForm(_Form):
     cells: CellsForm
     conditions: Annotated[tuple[ConditionForm, ...], Field(min_length=1)]
     observables: ObservablesForm = ObservablesForm()
+    simulation: SimulationForm = SimulationForm()
 
     @field_validator("conditions")
     @classmethod
@@ -129,7 +136,7 @@ class DetectorForm(_Form):
 
 
 def _keys() -> set[str]:
-    forms = (DetectorForm, QuantityForm, SlabForm, LayerForm, CellsForm, ConditionForm, ObservablesForm)
+    forms = (DetectorForm, QuantityForm, SlabForm, LayerForm, CellsForm, ConditionForm, ObservablesForm, SimulationForm)
     return {key for form in forms for key in form.model_fields}
 
 

@@ -1,0 +1,138 @@
+"""A request for full simulation, checked as a whole before Geant4 starts."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from caloforge.detector import Conditions, Detector, draw_conditions, from_file_form, load_detector
+from caloforge.errors import MissingExtraError, RequestError
+from caloforge.fullsim.materials import VACUUM, elements_of
+from caloforge.fullsim.physics import check_physics
+from caloforge.random import check_seed
+from caloforge.showers import ShowerFile
+from caloforge.units import describe
+
+Energy = float | tuple[float, float]
+BINDINGS = "geant4_pybind"
+SHARD = 25
+"""Events of a shard: the stretches a run is cut into, and the most that an interruption costs a worker."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """What to simulate: ``n`` events of a seed, with drawn conditions or the ``given`` ones."""
+
+    detector: Detector
+    n: int
+    seed: int
+    given: Conditions | None
+    particle: int
+    energy: Energy | None
+
+    def conditions(self, start: int, stop: int) -> Conditions:
+        """Return the conditions of the events ``start`` to ``stop``."""
+        if self.given is not None:
+            return self.given[start:stop]
+        return draw_conditions(self.detector, self.seed, start, stop - start, self.particle, self.energy)
+
+    def shards(self) -> list[tuple[int, int]]:
+        """Return the first event and the end of each shard, in order."""
+        return [(start, min(start + SHARD, self.n)) for start in range(0, self.n, SHARD)]
+
+    @property
+    def materials(self) -> frozenset[str]:
+        """Names of the materials, with the vacuum round the detector."""
+        return frozenset({VACUUM, *(slab.material for layer in self.detector.layers for slab in layer.slabs)})
+
+    def identity(self) -> dict[str, Any]:
+        """Return all that an event depends on besides its number and Geant4's tables, as JSON has it."""
+        given = None
+        if self.given is not None:
+            given = hashlib.sha256(self.given.matrix.tobytes() + self.given.pdg.tobytes()).hexdigest()
+        return {
+            "detector": self.detector.digest,
+            "seed": self.seed,
+            "conditions": given,
+            "particle": self.particle if given is None else None,
+            "energy": list(self.energy) if isinstance(self.energy, tuple) else self.energy,
+            "bindings": f"{BINDINGS} {version(BINDINGS)}",
+        }
+
+
+def make_job(
+    detector: str | Path | Detector,
+    n: int | None,
+    *,
+    seed: int,
+    like: str | Path | None,
+    energy: Energy | None,
+    particle: int | None,
+) -> Job:
+    """Check everything that can be checked without Geant4 and return the job.
+
+    Raises:
+        RequestError: any of the values is wrong; ``FormatError`` for a file, ``MissingExtraError`` without Geant4.
+    """
+    described = load_detector(detector)
+    check_seed(seed)
+    if n is not None and n < 1:
+        raise RequestError(f"the number of showers must be at least 1, not {n}")
+    given: Conditions | None = None
+    if like is not None:
+        if energy is not None or particle is not None:
+            raise RequestError("--like takes energy and particle from its file; leave out --energy and --particle")
+        given = _conditions_of(Path(like), described, n)
+        n = len(given)
+    if n is None:
+        raise RequestError("say how many showers (-n N), or take the conditions of a file (--like FILE)")
+    code = described.particles[0] if particle is None else int(particle)
+    job = Job(described, n, seed, given, code, energy)
+    _check_conditions(job)
+    check_physics(described.simulation.physics_list, sorted(set(job.given.pdg.tolist())) if job.given else [code])
+    elements_of(job.materials)
+    if importlib.util.find_spec(BINDINGS) is None:  # importing it here would start Geant4
+        raise MissingExtraError(
+            f"full simulation needs the package {BINDINGS!r}, which is not installed: pip install 'caloforge[fullsim]'"
+        )
+    return job
+
+
+def _conditions_of(path: Path, detector: Detector, n: int | None) -> Conditions:
+    with ShowerFile(path) as file:
+        if file.detector.condition_names != detector.condition_names:
+            raise RequestError(
+                f"{path} has the conditions {', '.join(file.detector.condition_names)}; "
+                f"{detector.name} needs {', '.join(detector.condition_names)}"
+            )
+        if n is not None and n > len(file):
+            raise RequestError(f"{path} has the conditions of {len(file)} showers; {n} were asked for")
+        conditions = file.conditions()
+    return Conditions(detector, conditions.matrix[:n], conditions.pdg[:n])
+
+
+def _check_conditions(job: Job) -> None:
+    """Refuse conditions that are no particle entering the face."""
+    detector = job.detector
+    first = job.conditions(0, 1)  # refuses a particle the detector does not take and a range of energies that is none
+    form = first.to_file_form()
+    # Refuses a condition that a primary particle does not have.
+    from_file_form(detector, form.incident_energies, form.momentum, form.position, form.pdg)
+    given = job.given.matrix if job.given is not None else np.stack([detector.low, detector.high])
+    width, height = detector.cells.extent
+    limits = {"x": width / 2, "y": height / 2}
+    for name in set(limits) & set(detector.condition_names):
+        column = given[:, detector.column(name)]
+        worst = float(column[np.abs(column).argmax()]) if len(column) else 0.0
+        if abs(worst) >= limits[name]:
+            unit = detector.conditions[detector.column(name)].unit
+            raise RequestError(
+                f"a particle with {name} {describe(worst, unit)} does not enter the face of {detector.name}; "
+                f"it must lie within +-{describe(limits[name], unit)}"
+            )

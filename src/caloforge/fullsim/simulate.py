@@ -1,0 +1,101 @@
+"""From a detector to a file of Geant4 showers: several processes, resumed after any interruption."""
+
+from __future__ import annotations
+
+import os
+import platform
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from caloforge.detector import Detector
+from caloforge.errors import RequestError
+from caloforge.fullsim.farm import simulate_shards
+from caloforge.fullsim.job import Energy, Job, make_job
+from caloforge.fullsim.materials import elements_of
+from caloforge.fullsim.physics_data import PhysicsData, prepare_physics_data
+from caloforge.fullsim.work import open_work
+from caloforge.progress import progress_bar
+from caloforge.showers.atomic import check_output
+
+
+def simulate(
+    detector: str | Path | Detector = "lhcb-ecal",
+    n: int | None = None,
+    *,
+    output: str | Path,
+    seed: int = 0,
+    like: str | Path | None = None,
+    energy: Energy | None = None,
+    particle: int | None = None,
+    workers: int | None = None,
+    overwrite: bool = False,
+    progress: bool = False,
+    verbose: bool = False,
+) -> Path:
+    """Simulate showers in full with Geant4.
+
+    Event i of a seed is the same alone, in a run of any length and on any worker, bit for bit. Primaries start
+    0.01 mm before the face in vacuum; the incident energy is their kinetic energy. An interrupted call, be it by
+    Ctrl-C, kill -9 or a crash of Geant4, leaves its finished showers in the folder ``.NAME.work`` beside the output;
+    the same call goes on from there and writes the same showers as an undisturbed one.
+
+    Args:
+        detector: name of a shipped detector, path of a TOML file, or a detector.
+        n: how many showers; with ``like`` the first n of its conditions, all by default.
+        output: the HDF5 file to write, with energies of cells, layers and absorbers.
+        seed: of conditions and of Geant4.
+        like: take the conditions of this file of showers instead of drawing them from the detector's densities.
+        energy: fix the incident energy, or narrow its range to (low, high); MeV.
+        particle: PDG code; the detector's first by default.
+        workers: processes, each with a Geant4 of its own; as many as this process may use cores by default.
+        overwrite: replace an existing output, and throw away an unfinished run with other settings.
+        progress: draw a bar on the error stream.
+        verbose: copy what Geant4 prints to the error stream.
+
+    Returns:
+        The path of the output.
+
+    Raises:
+        RequestError: a wrong value, before Geant4 starts; ``MissingExtraError`` without the extra ``fullsim``.
+        WorkError: Geant4 ended with an error, a worker was killed, or the disk is full.
+    """
+    output = check_output(output, overwrite=overwrite)
+    if workers is None:
+        workers = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    if workers < 1:
+        raise RequestError(f"workers must be at least 1; got {workers}")
+    job = make_job(detector, n, seed=seed, like=like, energy=energy, particle=particle)
+    data = prepare_physics_data(job.detector.simulation.physics_list, sorted(elements_of(job.materials)))
+    identity = job.identity() | {"tables": data.description}
+    with open_work(output, identity, overwrite=overwrite) as work:
+        missing = work.missing(job)
+        done = job.n - sum(stop - start for start, stop in missing)
+        with progress_bar("simulating", job.n, show=progress, done=done) as advance:
+            simulate_shards(
+                job,
+                work,
+                missing,
+                workers=workers,
+                environment=data.environment,
+                advance=advance,
+                verbose=verbose,
+            )
+        work.merge(job, _provenance(job, data, like), overwrite=overwrite)
+    return output
+
+
+def _provenance(job: Job, data: PhysicsData, like: str | Path | None) -> dict[str, Any]:
+    identity = job.identity()
+    return {
+        "bindings": identity["bindings"],
+        "physics": job.detector.simulation.physics_list,
+        "cut_mm": job.detector.simulation.production_cut,
+        "tables": data.description,
+        "tables_approximate": data.approximate,
+        "seed": job.seed,
+        "conditions": "drawn" if like is None else f"those of {Path(like).name}",
+        "energy": identity["energy"],
+        "particle": identity["particle"],
+        "versions": {"python": platform.python_version(), "numpy": version("numpy")},
+    }
