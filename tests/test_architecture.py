@@ -22,6 +22,7 @@ ORDER = (
     "units",
     "random",
     "progress",
+    "processes",
     "detector",
     "showers",
     "observables",

@@ -156,3 +156,10 @@ def test_last_words_of_geant4(tmp_path: Path) -> None:
     assert (
         last_words(log) == "Data file <x> is not opened! second line (had014 in G4GammaNuclearXS::RetrieveVector(..))"
     )
+
+
+def test_a_file_without_showers_gives_no_conditions(tmp_path: Path, showers: Showers) -> None:
+    save(tmp_path / "none.h5", showers[:0], source="import", provenance={})
+    with pytest.raises(RequestError, match=r"none\.h5 has no showers"):
+        simulate(like=tmp_path / "none.h5", output=tmp_path / "full.h5")
+    assert [path.name for path in tmp_path.iterdir()] == ["none.h5"]

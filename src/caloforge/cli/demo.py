@@ -12,9 +12,10 @@ import typer
 
 from caloforge.errors import RequestError
 from caloforge.evaluation import evaluate
-from caloforge.generation import available_cores, generate
+from caloforge.generation import generate
 from caloforge.generation.bench import geant4_time
 from caloforge.models.bundle import reference_sample, shipped_bundle
+from caloforge.processes import available_cores
 from caloforge.reports import write_report
 from caloforge.showers import ShowerFile
 from caloforge.showers.atomic import check_output

@@ -16,7 +16,7 @@ from caloforge.errors import MissingExtraError, RequestError
 from caloforge.fullsim.materials import VACUUM, elements_of
 from caloforge.fullsim.physics import check_physics
 from caloforge.random import check_seed
-from caloforge.showers import ShowerFile
+from caloforge.showers.asked import asked_conditions
 from caloforge.units import describe
 
 Energy = float | tuple[float, float]
@@ -82,16 +82,13 @@ def make_job(
     """
     described = load_detector(detector)
     check_seed(seed)
-    if n is not None and n < 1:
-        raise RequestError(f"the number of showers must be at least 1, not {n}")
-    given: Conditions | None = None
-    if like is not None:
-        if energy is not None or particle is not None:
-            raise RequestError("--like takes energy and particle from its file; leave out --energy and --particle")
-        given = _conditions_of(Path(like), described, n)
-        n = len(given)
-    if n is None:
-        raise RequestError("say how many showers (-n N), or take the conditions of a file (--like FILE)")
+    n, given = asked_conditions(
+        described,
+        n,
+        like,
+        narrowed=energy is not None or particle is not None,
+        check=lambda theirs, name: _check_same_conditions(theirs, described, name),
+    )
     code = described.particles[0] if particle is None else int(particle)
     job = Job(described, n, seed, given, code, energy)
     _check_conditions(job)
@@ -104,17 +101,12 @@ def make_job(
     return job
 
 
-def _conditions_of(path: Path, detector: Detector, n: int | None) -> Conditions:
-    with ShowerFile(path) as file:
-        if file.detector.condition_names != detector.condition_names:
-            raise RequestError(
-                f"{path} has the conditions {', '.join(file.detector.condition_names)}; "
-                f"{detector.name} needs {', '.join(detector.condition_names)}"
-            )
-        if n is not None and n > len(file):
-            raise RequestError(f"{path} has the conditions of {len(file)} showers; {n} were asked for")
-        conditions = file.conditions()
-    return Conditions(detector, conditions.matrix[:n], conditions.pdg[:n])
+def _check_same_conditions(theirs: Detector, detector: Detector, name: str) -> None:
+    if theirs.condition_names != detector.condition_names:
+        raise RequestError(
+            f"{name} has the conditions {', '.join(theirs.condition_names)}; "
+            f"{detector.name} needs {', '.join(detector.condition_names)}"
+        )
 
 
 def _check_conditions(job: Job) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import platform
 from importlib.metadata import version
 from pathlib import Path
@@ -15,6 +14,7 @@ from caloforge.fullsim.job import Energy, Job, make_job
 from caloforge.fullsim.materials import elements_of
 from caloforge.fullsim.physics_data import PhysicsData, prepare_physics_data
 from caloforge.fullsim.work import open_work
+from caloforge.processes import available_cores
 from caloforge.progress import progress_bar
 from caloforge.showers.atomic import check_output
 
@@ -62,7 +62,7 @@ def simulate(
     """
     output = check_output(output, overwrite=overwrite)
     if workers is None:
-        workers = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        workers = available_cores()
     if workers < 1:
         raise RequestError(f"workers must be at least 1; got {workers}")
     job = make_job(detector, n, seed=seed, like=like, energy=energy, particle=particle)

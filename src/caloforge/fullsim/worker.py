@@ -6,11 +6,9 @@ task is in place, ("failed", text) before an end by an error. Tasks from the par
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import signal
 import sys
-import threading
 import traceback
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
@@ -19,6 +17,7 @@ from pathlib import Path
 from caloforge.detector import Conditions, detector_from_toml
 from caloforge.errors import CaloForgeError
 from caloforge.fullsim.primaries import make_primaries
+from caloforge.processes import end_with_parent
 from caloforge.showers import Showers, save
 
 
@@ -36,7 +35,7 @@ def work(connection: Connection, toml: str, environment: dict[str, str], log: Pa
     """Simulate the tasks that come through ``connection`` until it closes."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _redirect(log)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    end_with_parent()
     os.environ.update(environment)
     try:
         _serve(connection, toml)
@@ -78,10 +77,3 @@ def _redirect(log: Path) -> None:
     os.dup2(nothing, 0)
     os.dup2(target, 1)
     os.dup2(target, 2)
-
-
-def _end_with_parent() -> None:
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)

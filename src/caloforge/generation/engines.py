@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from types import ModuleType
 from typing import final
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 from caloforge.errors import FormatError, RequestError, WorkError, require, unknown_name
 from caloforge.models.base import Sampler
 from caloforge.models.bundle import Bundle
+from caloforge.processes import available_cores
 
 GRAPH = "sampler.onnx"
 ROWS = 64
@@ -142,8 +142,3 @@ def load_sampler(bundle: Bundle, engine: str = "auto", threads: int | None = Non
     if threads < 1:
         raise RequestError(f"threads must be at least 1, not {threads}")
     return ENGINES[bundle.family][choose_engine(bundle, engine)](bundle, threads)
-
-
-def available_cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -15,11 +15,12 @@ from numpy.typing import NDArray
 
 from caloforge.detector import Detector
 from caloforge.errors import RequestError, WorkError
-from caloforge.generation.engines import available_cores, choose_engine, load_sampler
+from caloforge.generation.engines import choose_engine, load_sampler
 from caloforge.generation.request import Block, Energy, Request, make_request
 from caloforge.generation.workers import ordered
 from caloforge.models.base import Sampler
 from caloforge.models.bundle import read_bundle
+from caloforge.processes import available_cores
 from caloforge.progress import progress_bar
 from caloforge.random import normals
 from caloforge.showers import Showers, ShowerWriter, concatenate

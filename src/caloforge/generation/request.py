@@ -13,7 +13,7 @@ from caloforge.detector import Conditions, Detector, check_domain, draw_conditio
 from caloforge.errors import DomainError, RequestError
 from caloforge.models.bundle import Bundle, resolve_bundle
 from caloforge.random import check_seed
-from caloforge.showers import ShowerFile
+from caloforge.showers.asked import asked_conditions
 
 BLOCK = 1000
 _MOST_BYTES = 64 * 2**20
@@ -115,16 +115,13 @@ def make_request(
     _check_same(described, bundle.detector, f"the detector {described.name}", f"the model {bundle.path.name}")
     if batch < 1:
         raise RequestError(f"the batch must be at least 1, not {batch}")
-    if n is not None and n < 1:
-        raise RequestError(f"the number of showers must be at least 1, not {n}")
-    given: Conditions | None = None
-    if like is not None:
-        if energy is not None or particle is not None:
-            raise RequestError("--like takes energy and particle from its file; leave out --energy and --particle")
-        given = _conditions_of(Path(like), described, bundle, n)
-        n = len(given)
-    if n is None:
-        raise RequestError("say how many showers (-n N), or take the conditions of a file (--like FILE)")
+    n, given = asked_conditions(
+        described,
+        n,
+        like,
+        narrowed=energy is not None or particle is not None,
+        check=lambda theirs, name: _check_same(theirs, bundle.detector, name, f"the model {bundle.path.name}"),
+    )
     code = _particle(described, bundle, particle)
     batch = min(batch, max(1, _MOST_BYTES // (4 * bundle.detector.n_cells)))
     return Request(
@@ -150,17 +147,6 @@ def _particle(detector: Detector, bundle: Bundle, particle: int | None) -> int:
             return code
     codes = ", ".join(str(code) for code in asked)
     raise DomainError(f"PDG code {codes} is not among the particles of the model {bundle.path.name}: {known}")
-
-
-def _conditions_of(path: Path, detector: Detector, bundle: Bundle, n: int | None) -> Conditions:
-    with ShowerFile(path) as file:
-        _check_same(file.detector, bundle.detector, str(path), f"the model {bundle.path.name}")
-        if not len(file):
-            raise RequestError(f"{path} has no showers, so there are no conditions to take; give a file with showers")
-        if n is not None and n > len(file):
-            raise RequestError(f"{path} has the conditions of {len(file)} showers; {n} were asked for")
-        conditions = file.conditions()
-    return Conditions(detector, conditions.matrix[:n], conditions.pdg[:n])
 
 
 def _check_same(asked: Detector, model: Detector, what: str, model_name: str) -> None:

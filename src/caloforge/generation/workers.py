@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
-import os
 import signal
-import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -14,6 +12,7 @@ from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from caloforge.errors import WorkError
+from caloforge.processes import end_with_parent
 from caloforge.showers.interrupts import ctrl_c_waits
 
 Task = TypeVar("Task")
@@ -74,12 +73,5 @@ def _children_without_ctrl_c() -> Iterator[None]:
 
 def _begin(prepare: Callable[..., object], arguments: tuple[Any, ...]) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    end_with_parent()
     prepare(*arguments)
-
-
-def _end_with_parent() -> None:
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
