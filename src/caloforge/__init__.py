@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from caloforge.errors import CaloForgeError
     from caloforge.evaluation import evaluate
     from caloforge.fullsim import simulate
+    from caloforge.fullsim.install import install_physics_data
+    from caloforge.fullsim.physics_data import physics_data
     from caloforge.generation import generate
     from caloforge.generation.bench import bench
     from caloforge.showers import ShowerFile, Showers, ShowerWriter, concatenate, load, save
@@ -57,8 +59,10 @@ _PUBLIC = {
     "export": "caloforge.deployment",
     "from_file_form": "caloforge.detector",
     "generate": "caloforge.generation",
+    "install_physics_data": "caloforge.fullsim.install",
     "load": "caloforge.showers",
     "load_detector": "caloforge.detector",
+    "physics_data": "caloforge.fullsim.physics_data",
     "save": "caloforge.showers",
     "simulate": "caloforge.fullsim",
     "train": "caloforge.training",
@@ -84,8 +88,10 @@ __all__ = [
     "export",
     "from_file_form",
     "generate",
+    "install_physics_data",
     "load",
     "load_detector",
+    "physics_data",
     "save",
     "simulate",
     "train",

@@ -50,7 +50,7 @@ def test_every_verb_has_a_function_of_its_name_and_help_with_an_example(
     verb: object, capsys: Output, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     found = next(known for known in VERBS if known is verb)
-    assert callable(getattr(caloforge, found.name))
+    assert callable(getattr(caloforge, found.function))
     monkeypatch.setenv("COLUMNS", "200")
     assert main([found.name, "--help"]) == 0
     assert f"Example: {found.example}" in capsys.readouterr().out

@@ -12,7 +12,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from caloforge.fullsim import simulate
+from caloforge.fullsim import datasets, simulate
+from caloforge.fullsim.physics_data import needed_datasets
+
+HADRONS = "G4EmStandardPhysics_option1+FTFP_BERT"
 
 # A short stack of lead and scintillator: enough for 1 GeV, and quick.
 SMALL = """
@@ -62,6 +65,15 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("detector") / "small.toml"
     path.write_text(SMALL, encoding="utf-8")
     return path
+
+
+@pytest.fixture
+def bare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A user without Geant4 data and with an empty cache."""
+    for name in (datasets.DATA_DIR, *(dataset.variable for dataset in needed_datasets(HADRONS))):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
 
 
 @pytest.fixture(scope="session")

@@ -22,13 +22,7 @@ ALL = (datasets.ELECTROMAGNETIC, datasets.NEUTRONS, datasets.LEVELS, datasets.ST
 Official = Callable[[Path], Path]
 
 
-@pytest.fixture(autouse=True)
-def bare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A user without Geant4 data and with an empty cache."""
-    for name in (datasets.DATA_DIR, *(dataset.variable for dataset in ALL)):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+pytestmark = pytest.mark.usefixtures("bare")
 
 
 def make_official(parent: Path, elements: tuple[int, ...] = (6, 82)) -> Path:

@@ -28,7 +28,7 @@ class _LazyCommand(TyperCommand):
         self._verb = verb
 
     def make_context(self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any) -> Any:
-        function = vars(importlib.import_module(self._verb.module))[self._verb.name]
+        function = vars(importlib.import_module(self._verb.module))[self._verb.function]
 
         @functools.wraps(function)
         def interruptible(*values: Any, **options: Any) -> None:

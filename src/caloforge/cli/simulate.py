@@ -68,4 +68,5 @@ def simulate(
         f"{provenance['physics']}, {1e3 * provenance['seconds_per_event_core']:.3g} ms a shower and core"
     )
     if provenance["tables_approximate"]:
-        typer.echo(f"note: Geant4's tables are an approximation: {provenance['tables']}", err=True)
+        advice = f"for the official ones: caloforge physics-data install {detector}"
+        typer.echo(f"note: Geant4's tables are an approximation: {provenance['tables']}; {advice}", err=True)

@@ -7,12 +7,17 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Verb:
-    """A verb: the function ``name`` in ``module``, one line of help, and the example its own help ends with."""
+    """A verb: its name, the module that has its function, one line of help, and the example its own help ends with."""
 
     name: str
     module: str
     help: str
     example: str
+
+    @property
+    def function(self) -> str:
+        """The name of its function: that of the verb, as Python spells it."""
+        return self.name.replace("-", "_")
 
 
 VERBS = (
@@ -33,6 +38,12 @@ VERBS = (
         "caloforge.cli.simulate",
         "Simulate showers in full with Geant4; resumes.",
         "caloforge simulate lhcb-ecal -n 200 -o full.h5",
+    ),
+    Verb(
+        "physics-data",
+        "caloforge.cli.physics_data",
+        "Show which data files Geant4 would read, or download the official ones.",
+        "caloforge physics-data install lhcb-ecal",
     ),
     Verb(
         "generate",

@@ -77,7 +77,7 @@ def download_folder() -> Path:
 
 
 def find(dataset: Dataset, elements: Sequence[int]) -> Found | None:
-    """The user's own copy of a dataset: its variable, then ``GEANT4_DATA_DIR``, then what geant4-pybind downloaded.
+    """The user's own copy of a dataset: its variable, then ``GEANT4_DATA_DIR``, then what was downloaded.
 
     None when the user points nowhere and nothing complete was downloaded.
 
@@ -91,7 +91,7 @@ def find(dataset: Dataset, elements: Sequence[int]) -> Found | None:
         return _checked(dataset, _inside(Path(os.environ[DATA_DIR]), dataset), DATA_DIR, elements)
     folder = download_folder() / dataset.folder
     if folder.is_dir() and not dataset.missing(folder, elements):
-        return Found(folder.absolute(), "downloaded by geant4-pybind")
+        return Found(folder.absolute(), "downloaded")
     return None
 
 

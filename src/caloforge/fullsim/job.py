@@ -49,7 +49,7 @@ class Job:
     @property
     def materials(self) -> frozenset[str]:
         """Names of the materials, with the vacuum round the detector."""
-        return frozenset({VACUUM, *(slab.material for layer in self.detector.layers for slab in layer.slabs)})
+        return materials_of(self.detector)
 
     def identity(self) -> dict[str, Any]:
         """Return all that an event depends on besides its number and Geant4's tables, as JSON has it."""
@@ -64,6 +64,11 @@ class Job:
             "energy": list(self.energy) if isinstance(self.energy, tuple) else self.energy,
             "bindings": f"{BINDINGS} {version(BINDINGS)}",
         }
+
+
+def materials_of(detector: Detector) -> frozenset[str]:
+    """Names of the materials Geant4 builds for a detector, with the vacuum round it."""
+    return frozenset({VACUUM, *(slab.material for layer in detector.layers for slab in layer.slabs)})
 
 
 def make_job(

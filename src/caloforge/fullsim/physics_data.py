@@ -8,10 +8,13 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
+from caloforge.detector import Detector, load_detector
 from caloforge.errors import MissingExtraError, RequestError, unknown_name
 from caloforge.fullsim import bremsstrahlung, datasets, neutrons, photoelectric
 from caloforge.fullsim.cache import absent, cache_folder, write_files
-from caloforge.fullsim.datasets import Dataset
+from caloforge.fullsim.datasets import Dataset, Found
+from caloforge.fullsim.job import materials_of
+from caloforge.fullsim.materials import elements_of
 from caloforge.fullsim.physics import PHYSICS_LISTS
 
 TABLES_VERSION = 1  # of the formulas; counted up when a table changes, so that nobody meets an old one in a cache
@@ -47,17 +50,11 @@ def prepare_physics_data(physics_list: str, elements: Iterable[int]) -> PhysicsD
         MissingExtraError: geant4-pybind is not installed.
         WorkError: Geant4 could not be asked for its coefficients.
     """
-    if physics_list not in PHYSICS_LISTS:
-        raise unknown_name("physics list", physics_list, PHYSICS_LISTS)
-    hadrons = any(part.startswith("G4HadronPhysics") for part in PHYSICS_LISTS[physics_list].constructors)
     wanted = sorted({int(Z) for Z in elements})
     environment: dict[str, str] = {}
     origins: list[str] = []
     built: list[str] = []
-    for part in _PARTS:
-        if part.hadrons_only and not hadrons:
-            continue
-        found = datasets.find(part.dataset, wanted)
+    for part, found in _found(physics_list, wanted):
         if found:
             environment[part.dataset.variable] = str(found.folder)
             origins.append(f"{found.folder.name} ({found.origin})")
@@ -72,6 +69,59 @@ def prepare_physics_data(physics_list: str, elements: Iterable[int]) -> PhysicsD
     if built:
         origins.append(f"built-in tables version {TABLES_VERSION}: {', '.join(built)}")
     return PhysicsData(environment, "; ".join(origins), bool(built))
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a simulation takes a dataset from: ``folder`` is None where built-in tables stand in for it.
+
+    ``origin`` is the variable that points to the folder, ``downloaded``, or what the built-in tables are.
+    """
+
+    dataset: str
+    variable: str
+    folder: Path | None
+    origin: str
+
+
+def physics_data(detector: str | Path | Detector = "lhcb-ecal") -> tuple[Source, ...]:
+    """What the simulation of a detector would read now: one entry a dataset that its physics list needs.
+
+    Raises:
+        RequestError: no such detector, or a variable points to a folder which is missing or incomplete.
+    """
+    described = load_detector(detector)
+    elements = sorted(elements_of(materials_of(described)))
+    return tuple(
+        Source(part.dataset.folder, part.dataset.variable, found.folder, found.origin)
+        if found
+        else Source(part.dataset.folder, part.dataset.variable, None, f"built-in tables: {part.title}")
+        for part, found in _found(described.simulation.physics_list, elements)
+    )
+
+
+def needed_datasets(physics_list: str) -> tuple[Dataset, ...]:
+    """The datasets that a physics list reads.
+
+    Raises:
+        RequestError: unknown physics list.
+
+    >>> [dataset.folder for dataset in needed_datasets("G4EmStandardPhysics_option1")]
+    ['G4EMLOW8.8', 'PhotonEvaporation6.1.2', 'G4ENSDFSTATE3.0']
+    """
+    return tuple(part.dataset for part in _parts(physics_list))
+
+
+def _parts(physics_list: str) -> list[_Part]:
+    if physics_list not in PHYSICS_LISTS:
+        raise unknown_name("physics list", physics_list, PHYSICS_LISTS)
+    hadrons = any(part.startswith("G4HadronPhysics") for part in PHYSICS_LISTS[physics_list].constructors)
+    return [part for part in _PARTS if hadrons or not part.hadrons_only]
+
+
+def _found(physics_list: str, elements: Sequence[int]) -> list[tuple[_Part, Found | None]]:
+    """What the user has of each part, before anything is built."""
+    return [(part, datasets.find(part.dataset, elements)) for part in _parts(physics_list)]
 
 
 def tables_folder() -> Path:
