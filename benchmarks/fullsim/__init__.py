@@ -1,0 +1,1 @@
+"""The measurements of benchmarks/full_simulation.py, one a module."""
