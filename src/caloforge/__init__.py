@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from caloforge.generation.bench import bench
     from caloforge.showers import ShowerFile, Showers, ShowerWriter, concatenate, load, save
     from caloforge.showers.convert import convert
+    from caloforge.showers.show import show
     from caloforge.training import train
 
 # Public name -> module that defines it.
@@ -64,6 +65,7 @@ _PUBLIC = {
     "load_detector": "caloforge.detector",
     "physics_data": "caloforge.fullsim.physics_data",
     "save": "caloforge.showers",
+    "show": "caloforge.showers.show",
     "simulate": "caloforge.fullsim",
     "train": "caloforge.training",
 }
@@ -93,6 +95,7 @@ __all__ = [
     "load_detector",
     "physics_data",
     "save",
+    "show",
     "simulate",
     "train",
 ]

@@ -5,14 +5,17 @@ from __future__ import annotations
 import json
 import os
 import signal
+from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import caloforge
 from caloforge.cli import main
 from caloforge.cli.app import INTERRUPTED
 from caloforge.cli.verbs import VERBS
+from caloforge.detector import detector_names
 from caloforge.errors import WorkError
 from caloforge.showers import Showers, load, save
 
@@ -60,7 +63,7 @@ def test_detectors(capsys: Output, tmp_path: Path) -> None:
     assert main(["detectors"]) == 0
     assert capsys.readouterr().out.startswith("lhcb-ecal ")
     assert main(["detectors", "--json"]) == 0
-    assert [entry["name"] for entry in json.loads(capsys.readouterr().out)] == ["lhcb-ecal"]
+    assert [entry["name"] for entry in json.loads(capsys.readouterr().out)] == list(detector_names())
     assert main(["detectors", "lhcb-ecal"]) == 0
     text = capsys.readouterr().out
     for part in ("e- (11)", "1 GeV to 100 GeV", "-20 deg to 20 deg", "30 x 30 cells", "back at 396 mm"):
@@ -68,10 +71,31 @@ def test_detectors(capsys: Output, tmp_path: Path) -> None:
     picture = tmp_path / "ecal.png"
     assert main(["detectors", "lhcb-ecal", "--json", "--draw", str(picture)]) == 0
     facts = json.loads(capsys.readouterr().out)
-    assert facts["cells"] == {"shape": [30, 30], "size": [20.0, 20.0], "number": 900}
+    (layer,) = facts["cell_layers"]
+    assert layer["cells"] == {"shape": [30, 30], "size": [20.0, 20.0]}
+    assert (facts["n_cells"], facts["face"], layer["first"], layer["stop"]) == (900, [600.0, 600.0], 0, 66)
     assert picture.read_bytes().startswith(b"\x89PNG")
     assert main(["detectors", "lhcb-ecal", "--draw", str(picture)]) == 2
     assert "exists" in one_error_line(capsys)
+
+
+def test_show(capsys: Output, tmp_path: Path, make_showers: Callable[..., Showers]) -> None:
+    showers = make_showers(30)
+    save(tmp_path / "some.h5", showers, source="import", provenance={"who": "a test"})
+    picture = tmp_path / "mean.png"
+    assert main(["show", str(tmp_path / "some.h5"), "--draw", str(picture)]) == 0
+    text = capsys.readouterr().out
+    for part in ("30 showers of lhcb-ecal, made by import: 30 of e- (11)", "angle_xz", "who: a test"):
+        assert part in text
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    assert main(["show", str(tmp_path / "some.h5"), "--draw", str(picture)]) == 2
+    assert "exists" in one_error_line(capsys)
+    assert main(["show", str(tmp_path / "some.h5"), "--json"]) == 0
+    facts = json.loads(capsys.readouterr().out)
+    np.testing.assert_allclose(facts["mean"], showers.energies.mean(axis=0), rtol=1e-5)
+    energy = showers.conditions.column("energy")
+    assert facts["ranges"]["energy"] == pytest.approx([energy.min(), energy.max()], rel=1e-6)
+    assert facts["response"] == pytest.approx(showers.energies.sum() / energy.sum(), rel=1e-5)
 
 
 def test_half_a_picture_never_has_the_name(capsys: Output, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 
 from caloforge.cli import main
+from caloforge.detector.materials import nist_materials
 from caloforge.errors import WorkError
 from caloforge.fullsim import simulate
-from caloforge.fullsim.materials import nist_materials
 from caloforge.fullsim.physics_data import PhysicsData, prepare_physics_data
 from caloforge.fullsim.work import work_folder
 from caloforge.showers import ShowerFile, load

@@ -213,7 +213,7 @@ def test_a_wrong_request_is_refused_before_any_work(
         ("thickness = 2.0", "thickness = 3.0", "layer 1: 3.0 mm G4_Pb.* and 2.0 mm G4_Pb"),
         ("G4_Pb", "G4_W", "layer 1: 2.0 mm G4_W"),
         ("repeat = 66", "repeat = 60", "number of layers: 60 and 66"),
-        ("size = [20.0, 20.0]", "size = [20.0, 30.0]", "cells: 30 x 30 of 20.0 x 30.0 mm"),
+        ("size = [20.0, 20.0]", "size = [20.0, 30.0]", r"cells: Rectang.*size=\(20.0, 30.0\)\) in layers 0 to 65"),
         ("value = 124.0", "value = 100.0", "reference depth: 100.0 mm and 124.0 mm"),
         ('["mirror_x", "mirror_y"]', '["mirror_x"]', "symmetries: mirror_x and mirror_x, mirror_y"),
         ('name = "lhcb-ecal"', 'name = "other-ecal"', "name: other-ecal and lhcb-ecal"),

@@ -13,7 +13,7 @@ from caloforge.detector import Detector, detector_names
 from caloforge.detector import detectors as find
 from caloforge.detector.draw import draw_picture, draw_text
 from caloforge.errors import RequestError
-from caloforge.showers.atomic import atomic_output
+from caloforge.showers.atomic import atomic_output, check_picture
 from caloforge.units import describe
 
 
@@ -35,10 +35,9 @@ def detectors(
         return
     (detector,) = find(name)
     if draw is not None:
-        if draw.suffix not in (".png", ".pdf", ".svg"):
-            raise RequestError(f"the picture {draw} must end in .png, .pdf or .svg")
+        kind = check_picture(draw, overwrite=overwrite)
         with atomic_output(draw, overwrite=overwrite) as partial:
-            draw_picture(detector, partial, draw.suffix[1:])
+            draw_picture(detector, partial, kind)
     typer.echo(json.dumps(_facts(detector), indent=2) if as_json else _text(detector))
 
 
@@ -54,7 +53,9 @@ def _facts(detector: Detector) -> dict[str, Any]:
         "simulation": asdict(detector.simulation),
         "n_layers": detector.n_layers,
         "depth": detector.depth,
-        "cells": {"shape": list(detector.cells.shape), "size": list(detector.cells.size), "number": detector.n_cells},
+        "face": list(detector.face),
+        "n_cells": detector.n_cells,
+        "cell_layers": [asdict(layer) for layer in detector.cell_layers],
         "conditions": [
             {"name": spec.name, "unit": spec.unit, "low": spec.low, "high": spec.high, "density": spec.density}
             for spec in detector.conditions
@@ -62,7 +63,8 @@ def _facts(detector: Detector) -> dict[str, Any]:
     }
 
 
-def _particle_name(code: int) -> str:
+def particle_name(code: int) -> str:
+    """Return the name and the code of a particle, such as "e- (11)"."""
     from particle import Particle, ParticleNotFound
 
     try:
@@ -73,7 +75,7 @@ def _particle_name(code: int) -> str:
 
 def _text(detector: Detector) -> str:
     lines = [f"{detector.name}: {detector.title}", f"Source: {detector.source}", ""]
-    lines += [f"Particles (PDG code): {', '.join(map(_particle_name, detector.particles))}"]
+    lines += [f"Particles (PDG code): {', '.join(map(particle_name, detector.particles))}"]
     lines += [f"Symmetries: {', '.join(detector.symmetries) or 'none'}", "Conditions:"]
     for spec in detector.conditions:
         low, high = describe(spec.low, spec.unit), describe(spec.high, spec.unit)

@@ -46,6 +46,12 @@ VERBS = (
         "caloforge physics-data install lhcb-ecal",
     ),
     Verb(
+        "show",
+        "caloforge.cli.show",
+        "Say what a file of showers holds, and draw its mean image.",
+        "caloforge show full.h5 --draw full.png",
+    ),
+    Verb(
         "generate",
         "caloforge.cli.generate",
         "Generate showers with a trained model.",

@@ -1,6 +1,7 @@
 """What is simulated: geometry, cells, conditions and their domain."""
 
-from caloforge.detector.base import CellGrid, ConditionSpec, Detector, Layer, Simulation, Slab
+from caloforge.detector.base import ConditionSpec, Detector, Layer, Material, Simulation, Slab
+from caloforge.detector.cells import CellLayer, Cells, PolarCells, RectangularCells
 from caloforge.detector.conditions import (
     Conditions,
     check_domain,
@@ -13,11 +14,15 @@ from caloforge.detector.load import detector_from_toml, detector_names, detector
 from caloforge.detector.mirror import mirror_cells
 
 __all__ = [
-    "CellGrid",
+    "CellLayer",
+    "Cells",
     "ConditionSpec",
     "Conditions",
     "Detector",
     "Layer",
+    "Material",
+    "PolarCells",
+    "RectangularCells",
     "Simulation",
     "Slab",
     "check_domain",

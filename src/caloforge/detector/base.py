@@ -10,7 +10,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from caloforge.errors import unknown_name
+from caloforge.detector.cells import CellLayer, RectangularCells
+from caloforge.errors import RequestError, unknown_name
 
 Density = Literal["uniform", "1/E"]
 
@@ -26,7 +27,7 @@ class Slab:
 
 @dataclass(frozen=True)
 class Layer:
-    """Slabs from the face inwards, one of them active; ``front`` is the depth in mm at which the first begins."""
+    """Slabs from the face inwards, some of them active; ``front`` is the depth in mm at which the first begins."""
 
     slabs: tuple[Slab, ...]
     front: float
@@ -38,19 +39,12 @@ class Layer:
 
 
 @dataclass(frozen=True)
-class CellGrid:
-    """A rectangular grid of cells centred on the axis; the index of a cell is ``shape[1] * ix + iy``."""
+class Material:
+    """A mixture of NIST materials: density in g/cm3, and the share of each by mass."""
 
-    shape: tuple[int, int]
-    size: tuple[float, float]
-
-    def __len__(self) -> int:
-        return self.shape[0] * self.shape[1]
-
-    @property
-    def extent(self) -> tuple[float, float]:
-        """Full width in x and y, in mm."""
-        return self.shape[0] * self.size[0], self.shape[1] * self.size[1]
+    name: str
+    density: float
+    fractions: tuple[tuple[str, float], ...]
 
 
 @dataclass(frozen=True)
@@ -78,6 +72,9 @@ class Detector:
 
     ``conditions`` gives the order of the columns of every conditions matrix; ``toml`` is the exact text the detector
     was read from, which files and bundles carry along. Lengths in mm, energies in MeV, angles in rad.
+
+    ``layers`` are the plates, all as wide and high as the ``face``; ``cell_layers`` say how they are read out, each a
+    grid of cells through one or more layers. The cells of a shower are those of the first cell layer, then the next.
     """
 
     name: str
@@ -87,7 +84,9 @@ class Detector:
     symmetries: tuple[str, ...]
     reference_depth: float
     layers: tuple[Layer, ...]
-    cells: CellGrid
+    face: tuple[float, float]
+    cell_layers: tuple[CellLayer, ...]
+    materials: tuple[Material, ...]
     conditions: tuple[ConditionSpec, ...]
     sparsity_thresholds: tuple[float, ...]
     squares: tuple[int, ...]
@@ -97,11 +96,26 @@ class Detector:
     @property
     def n_cells(self) -> int:
         """Number of cells of a shower."""
-        return len(self.cells)
+        return sum(len(layer.cells) for layer in self.cell_layers)
+
+    @property
+    def cells(self) -> RectangularCells:
+        """The grid of a detector whose showers are one image of rectangular cells.
+
+        Raises:
+            RequestError: it has several layers of cells, or round ones.
+        """
+        cells = self.cell_layers[0].cells
+        if len(self.cell_layers) > 1 or not isinstance(cells, RectangularCells):
+            raise RequestError(
+                f"this works for detectors read out as one rectangular grid of cells; {self.name} has "
+                f"{len(self.cell_layers)} cell layers, the first of {cells}"
+            )
+        return cells
 
     @property
     def n_layers(self) -> int:
-        """Number of layers, each with one active slab."""
+        """Number of layers of slabs."""
         return len(self.layers)
 
     @property
@@ -117,8 +131,7 @@ class Detector:
     @cached_property
     def cell_centres(self) -> NDArray[np.float64]:
         """Centres of the cells in x and y, shape (n_cells, 2), mm; read-only."""
-        axes = [(np.arange(n) - (n - 1) / 2) * size for n, size in zip(self.cells.shape, self.cells.size, strict=True)]
-        centres = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 2)
+        centres = np.concatenate([layer.cells.centres() for layer in self.cell_layers])
         centres.setflags(write=False)
         return centres
 

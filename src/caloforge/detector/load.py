@@ -6,20 +6,22 @@ from functools import lru_cache
 from importlib import resources
 from pathlib import Path
 
-from caloforge.detector.base import CellGrid, ConditionSpec, Detector, Layer, Simulation, Slab
-from caloforge.detector.spec import ConditionForm, LayerForm, parse_detector
+from caloforge.detector.base import ConditionSpec, Detector, Layer, Material, Simulation, Slab
+from caloforge.detector.cells import CellLayer
+from caloforge.detector.parse import parse_detector
+from caloforge.detector.spec import CellsForm, ConditionForm, LayerForm
 from caloforge.errors import RequestError, unknown_name
 from caloforge.units import to_internal
 
 # The shipped detectors; each is the file `data/<name>.toml`.
-_SHIPPED = ("lhcb-ecal",)
+_SHIPPED = ("lhcb-ecal", "atlas-barrel", "calogan", "calochallenge-2")
 
 
 def detector_names() -> tuple[str, ...]:
     """Names of the shipped detectors.
 
     >>> detector_names()
-    ('lhcb-ecal',)
+    ('lhcb-ecal', 'atlas-barrel', 'calogan', 'calochallenge-2')
     """
     return _SHIPPED
 
@@ -31,7 +33,7 @@ def detectors(name: str | Path | Detector | None = None) -> tuple[Detector, ...]
         RequestError: as :func:`load_detector`.
 
     >>> [detector.n_cells for detector in detectors()]
-    [900]
+    [900, 89, 504, 6480]
     """
     names = detector_names() if name is None else (name,)
     return tuple(load_detector(each) for each in names)
@@ -78,15 +80,19 @@ def detector_from_toml(text: str, origin: str = "detector TOML") -> Detector:
         RequestError: the text is not a valid detector; names the key at fault.
     """
     form = parse_detector(text, origin)
+    layers = _layers(form.layers)
+    depth = form.reference_depth
     return Detector(
         name=form.name,
-        title=form.title,
+        title=form.title or form.name,
         source=form.source,
         particles=form.particles,
         symmetries=form.symmetries,
-        reference_depth=to_internal(form.reference_depth.value, form.reference_depth.unit)[0],
-        layers=_layers(form.layers),
-        cells=CellGrid(form.cells.shape, form.cells.size),
+        reference_depth=0.0 if depth is None else to_internal(depth.value, depth.unit)[0],
+        layers=layers,
+        face=form.face or form.cells[0].grid().extent,
+        cell_layers=_cell_layers(form.cells, layers),
+        materials=tuple(Material(item.name, item.density, tuple(item.fractions.items())) for item in form.materials),
         conditions=tuple(_condition(condition) for condition in form.conditions),
         sparsity_thresholds=form.observables.sparsity_thresholds,
         squares=form.observables.squares,
@@ -104,6 +110,19 @@ def _layers(forms: tuple[LayerForm, ...]) -> tuple[Layer, ...]:
             layers.append(Layer(slabs, front))
             front += layers[-1].thickness
     return tuple(layers)
+
+
+def _cell_layers(forms: tuple[CellsForm, ...], layers: tuple[Layer, ...]) -> tuple[CellLayer, ...]:
+    found: list[CellLayer] = []
+    first = offset = 0
+    for form in forms:
+        grid = form.grid()
+        for _ in range(form.repeat):
+            stop = first + (form.layers or len(layers))
+            back = layers[stop - 1].front + layers[stop - 1].thickness
+            found.append(CellLayer(grid, first, stop, layers[first].front, back, offset))
+            first, offset = stop, offset + len(grid)
+    return tuple(found)
 
 
 def _condition(form: ConditionForm) -> ConditionSpec:

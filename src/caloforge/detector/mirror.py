@@ -29,7 +29,10 @@ def mirror_cells(
         RequestError: a flip is asked for that is no symmetry of the detector.
     """
     check_symmetry(detector, flip_x, flip_y)
-    images = energies.reshape(-1, *detector.cells.shape).copy()
-    images[flip_x] = images[flip_x][:, ::-1, :]
-    images[flip_y] = images[flip_y][:, :, ::-1]
-    return images.reshape(energies.shape)
+    mirrored = energies.copy()
+    for in_x, in_y in ((True, False), (False, True), (True, True)):
+        rows = (flip_x == in_x) & (flip_y == in_y)
+        if rows.any():
+            for layer in detector.cell_layers:
+                mirrored[rows, layer.index] = energies[rows, layer.index][:, layer.cells.mirrored(in_x, in_y)]
+    return mirrored

@@ -1,23 +1,23 @@
-"""The form of a detector's TOML file, validated by pydantic: an unknown or missing key is an error that names it."""
+"""The form of a detector's TOML file for pydantic: which keys there are, and what each may hold."""
 
 from __future__ import annotations
 
+import itertools
 import math
-import tomllib
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from caloforge.detector.base import Simulation
-from caloforge.errors import RequestError, nearest_name
+from caloforge.detector.cells import Cells, PolarCells, RectangularCells
 from caloforge.units import to_internal
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
+Count = Annotated[int, Field(ge=1)]
 
-# The internal unit of each condition that files hold, and the conditions whose sign a mirror changes.
+# The internal unit of each condition that files hold.
 _UNIT_OF = {"energy": "MeV", "x": "mm", "y": "mm", "angle_xz": "rad", "angle_yz": "rad"}
-_REFLECTED = {"mirror_x": ("x", "angle_xz"), "mirror_y": ("y", "angle_yz")}
 
 
 class _Form(BaseModel):
@@ -32,24 +32,59 @@ class QuantityForm(_Form):
 class SlabForm(_Form):
     material: Annotated[str, Field(min_length=1)]
     thickness: Positive
-    active: bool
+    active: bool = False
+
+
+class MaterialForm(_Form):
+    name: Annotated[str, Field(min_length=1)]
+    density: Positive
+    fractions: Annotated[dict[str, Positive], Field(min_length=1)]
 
 
 class LayerForm(_Form):
-    repeat: Annotated[int, Field(ge=1)] = 1
+    repeat: Count = 1
     slabs: Annotated[tuple[SlabForm, ...], Field(min_length=1)]
 
     @field_validator("slabs")
     @classmethod
-    def _one_active(cls, slabs: tuple[SlabForm, ...]) -> tuple[SlabForm, ...]:
-        if sum(slab.active for slab in slabs) != 1:
-            raise ValueError("a layer needs exactly one active slab, the one that is read out")
+    def _active(cls, slabs: tuple[SlabForm, ...]) -> tuple[SlabForm, ...]:
+        if not any(slab.active for slab in slabs):
+            raise ValueError("a layer needs an active slab, one that is read out: active = true")
         return slabs
 
 
 class CellsForm(_Form):
-    shape: tuple[Annotated[int, Field(ge=1)], Annotated[int, Field(ge=1)]]
-    size: tuple[Positive, Positive]
+    layers: Count | None = None
+    repeat: Count = 1
+    shape: tuple[Count, Count] | None = None
+    size: tuple[Positive, Positive] | None = None
+    radii: Annotated[tuple[Finite, ...], Field(min_length=2)] | None = None
+    sectors: Count | None = None
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> CellsForm:
+        given = [name for name in ("shape", "size", "radii", "sectors") if getattr(self, name) is not None]
+        if given not in (["shape", "size"], ["radii", "sectors"]):
+            raise ValueError(
+                f"cells are rectangular, with shape and size, or round, with radii and sectors; got "
+                f"{' and '.join(given) or 'none of them'}"
+            )
+        return self
+
+    @field_validator("radii")
+    @classmethod
+    def _ascending(cls, radii: tuple[float, ...] | None) -> tuple[float, ...] | None:
+        if radii and (radii[0] != 0 or any(inner >= outer for inner, outer in itertools.pairwise(radii))):
+            raise ValueError(f"radii must begin with 0 and ascend, or rings overlap; got {list(radii)}")
+        return radii
+
+    def grid(self) -> Cells:
+        """The cells themselves."""
+        if self.radii is not None and self.sectors is not None:
+            return PolarCells(self.radii, self.sectors)
+        assert self.shape is not None
+        assert self.size is not None
+        return RectangularCells(self.shape, self.size)
 
 
 class ConditionForm(_Form):
@@ -77,7 +112,7 @@ class ConditionForm(_Form):
 
 class ObservablesForm(_Form):
     sparsity_thresholds: tuple[Annotated[float, Field(ge=0, allow_inf_nan=False)], ...] = ()
-    squares: tuple[Annotated[int, Field(ge=1)], ...] = ()
+    squares: tuple[Count, ...] = ()
 
     @field_validator("squares")
     @classmethod
@@ -95,13 +130,15 @@ class SimulationForm(_Form):
 
 class DetectorForm(_Form):
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]*$")]
-    title: str
-    source: str
+    title: str = ""
+    source: str = ""
     particles: Annotated[tuple[int, ...], Field(min_length=1)]
     symmetries: tuple[Literal["mirror_x", "mirror_y"], ...] = ()
-    reference_depth: QuantityForm
+    reference_depth: QuantityForm | None = None
+    materials: tuple[MaterialForm, ...] = ()
     layers: Annotated[tuple[LayerForm, ...], Field(min_length=1)]
-    cells: CellsForm
+    face: tuple[Positive, Positive] | None = None
+    cells: Annotated[tuple[CellsForm, ...], Field(min_length=1)]
     conditions: Annotated[tuple[ConditionForm, ...], Field(min_length=1)]
     observables: ObservablesForm = ObservablesForm()
     simulation: SimulationForm = SimulationForm()
@@ -114,54 +151,23 @@ class DetectorForm(_Form):
             raise ValueError(f"condition names must differ from one another: {', '.join(names)}")
         return conditions
 
-    @model_validator(mode="after")
-    def _depth(self) -> DetectorForm:
-        depth = sum(slab.thickness * layer.repeat for layer in self.layers for slab in layer.slabs)
-        value, unit = to_internal(self.reference_depth.value, self.reference_depth.unit)
-        if unit != "mm" or not 0 <= value <= depth:
-            raise ValueError(f"reference_depth must be a length from 0 to the detector's depth of {depth:g} mm")
-        return self
-
-    @model_validator(mode="after")
-    def _mirrors(self) -> DetectorForm:
-        for symmetry in self.symmetries:
-            for condition in self.conditions:
-                # A condition that is not listed is 0 for every shower, which a mirror leaves as it is.
-                if condition.name in _REFLECTED[symmetry] and condition.low != -condition.high:
-                    raise ValueError(
-                        f"{symmetry} changes the sign of {condition.name}, so its range must be symmetric about 0; "
-                        f"got {condition.low} to {condition.high}"
-                    )
-        return self
+    @field_validator("cells", mode="before")
+    @classmethod
+    def _one_table(cls, cells: Any) -> Any:
+        return (cells,) if isinstance(cells, dict) else cells
 
 
-def _keys() -> set[str]:
-    forms = (DetectorForm, QuantityForm, SlabForm, LayerForm, CellsForm, ConditionForm, ObservablesForm, SimulationForm)
+def keys() -> set[str]:
+    """Every key that stands somewhere in a detector file."""
+    forms = (
+        DetectorForm,
+        QuantityForm,
+        MaterialForm,
+        SlabForm,
+        LayerForm,
+        CellsForm,
+        ConditionForm,
+        ObservablesForm,
+        SimulationForm,
+    )
     return {key for form in forms for key in form.model_fields}
-
-
-def parse_detector(text: str, origin: str = "detector TOML") -> DetectorForm:
-    """Validate the text of a detector file.
-
-    Args:
-        text: the TOML text.
-        origin: where it came from, for the error message.
-
-    Raises:
-        RequestError: the text is no TOML, or a key is unknown, missing or has a bad value; names the first such key.
-    """
-    try:
-        return DetectorForm.model_validate(tomllib.loads(text))
-    except tomllib.TOMLDecodeError as error:
-        raise RequestError(f"{origin}: not valid TOML: {error}") from error
-    except RequestError as error:
-        raise RequestError(f"{origin}: {error}") from error
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "detector"
-        message = first["msg"].removeprefix("Value error, ")
-        if first["type"] == "extra_forbidden":
-            nearest = nearest_name(str(first["loc"][-1]), _keys())
-            message = "unknown key" + (f"; did you mean {nearest!r}?" if nearest else "")
-        more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
-        raise RequestError(f"{origin}: {where}: {message}{more}") from error

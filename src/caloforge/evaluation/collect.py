@@ -110,7 +110,7 @@ def check_same_detector(sample: Sample, reference: Sample) -> None:
         RequestError: they have not.
     """
     first, second = sample.detector, reference.detector
-    for what in ("name", "cells", "condition_names", "reference_depth", "squares", "sparsity_thresholds"):
+    for what in ("name", "cell_layers", "condition_names", "reference_depth", "squares", "sparsity_thresholds"):
         if getattr(first, what) != getattr(second, what):
             raise RequestError(
                 f"{sample.info.file} and {reference.info.file} are of different detectors: {what} is "

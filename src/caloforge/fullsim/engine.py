@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from caloforge.detector import Detector
 from caloforge.errors import WorkError
-from caloforge.fullsim.geometry import ABSORBERS, CELLS, START, Volumes
+from caloforge.fullsim.geometry import ABSORBERS, RIMS, START, Volumes, grids, scored_order, scorer_name
 from caloforge.fullsim.physics import PHYSICS_LISTS
 from caloforge.fullsim.primaries import Primaries
 from caloforge.progress import Advance
@@ -112,6 +112,9 @@ class _Readout(g4.G4UserEventAction):  # type: ignore[misc]
     def __init__(self, detector: Detector) -> None:
         super().__init__()
         self._n_cells, self._n_layers = detector.n_cells, detector.n_layers
+        # Index of a shower's first cell in each layer of slabs, and the order of the cells in each grid.
+        self._offsets = np.concatenate([np.full(item.stop - item.first, item.offset) for item in detector.cell_layers])
+        self._orders = [scored_order(cells) for cells in grids(detector)]
         self._collections: dict[str, int] = {}
         self.begin(0, lambda more: None)
 
@@ -126,9 +129,15 @@ class _Readout(g4.G4UserEventAction):  # type: ignore[misc]
         row = event.GetEventID()
         if event.IsAborted() or row != self.done:
             return
-        index, energy = self._deposits(event, CELLS)
-        self.cells[row] = np.bincount(index % self._n_cells, energy, self._n_cells)
-        self.layers[row] = np.bincount(index // self._n_cells, energy, self._n_layers)
+        cells, layers = np.zeros(self._n_cells), np.zeros(self._n_layers)
+        for grid, order in enumerate(self._orders):
+            index, energy = self._deposits(event, scorer_name(grid))
+            layer, place = np.divmod(index, len(order))
+            cells += np.bincount(self._offsets[layer] + order[place], energy, self._n_cells)
+            layers += np.bincount(layer, energy, self._n_layers)
+        index, energy = self._deposits(event, RIMS)
+        self.cells[row] = cells
+        self.layers[row] = layers + np.bincount(index, energy, self._n_layers)
         index, energy = self._deposits(event, ABSORBERS)
         self.absorbers[row] = np.bincount(index, energy, self._n_layers)
         self.done += 1

@@ -16,11 +16,10 @@ from gzip import BadGzipFile
 from pathlib import Path
 
 from caloforge.detector import Detector, load_detector
+from caloforge.detector.materials import elements_of
 from caloforge.errors import RequestError, WorkError
 from caloforge.fullsim.datasets import DATA_DIR, Dataset, download_folder
 from caloforge.fullsim.download import MB, download, megabytes, remote_size
-from caloforge.fullsim.job import materials_of
-from caloforge.fullsim.materials import elements_of
 from caloforge.fullsim.physics_data import needed_datasets
 
 OFFICIAL = "https://cern.ch/geant4-data/datasets"
@@ -84,7 +83,7 @@ def install_physics_data(
         raise RequestError("Python before 3.11.4 does not unpack archives safely; install a later one")
     described = load_detector(detector)
     needed = needed_datasets(described.simulation.physics_list)
-    elements = sorted(elements_of(materials_of(described)))
+    elements = sorted(elements_of(described))
     if to is None:
         _check_variables(needed)
     folder = Path(to or os.environ.get(DATA_DIR) or download_folder()).expanduser().absolute()

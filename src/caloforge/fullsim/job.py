@@ -13,7 +13,6 @@ import numpy as np
 
 from caloforge.detector import Conditions, Detector, draw_conditions, from_file_form, load_detector
 from caloforge.errors import MissingExtraError, RequestError
-from caloforge.fullsim.materials import VACUUM, elements_of
 from caloforge.fullsim.physics import check_physics
 from caloforge.random import check_seed
 from caloforge.showers.asked import asked_conditions
@@ -46,11 +45,6 @@ class Job:
         """Return the first event and the end of each shard, in order."""
         return [(start, min(start + SHARD, self.n)) for start in range(0, self.n, SHARD)]
 
-    @property
-    def materials(self) -> frozenset[str]:
-        """Names of the materials, with the vacuum round the detector."""
-        return materials_of(self.detector)
-
     def identity(self) -> dict[str, Any]:
         """Return all that an event depends on besides its number and Geant4's tables, as JSON has it."""
         given = None
@@ -64,11 +58,6 @@ class Job:
             "energy": list(self.energy) if isinstance(self.energy, tuple) else self.energy,
             "bindings": f"{BINDINGS} {version(BINDINGS)}",
         }
-
-
-def materials_of(detector: Detector) -> frozenset[str]:
-    """Names of the materials Geant4 builds for a detector, with the vacuum round it."""
-    return frozenset({VACUUM, *(slab.material for layer in detector.layers for slab in layer.slabs)})
 
 
 def make_job(
@@ -98,7 +87,6 @@ def make_job(
     job = Job(described, n, seed, given, code, energy)
     _check_conditions(job)
     check_physics(described.simulation.physics_list, sorted(set(job.given.pdg.tolist())) if job.given else [code])
-    elements_of(job.materials)
     if importlib.util.find_spec(BINDINGS) is None:  # importing it here would start Geant4
         raise MissingExtraError(
             f"full simulation needs the package {BINDINGS!r}, which is not installed: pip install 'caloforge[fullsim]'"
@@ -122,7 +110,7 @@ def _check_conditions(job: Job) -> None:
     # Refuses a condition that a primary particle does not have.
     from_file_form(detector, form.incident_energies, form.momentum, form.position, form.pdg)
     given = job.given.matrix if job.given is not None else np.stack([detector.low, detector.high])
-    width, height = detector.cells.extent
+    width, height = detector.face
     limits = {"x": width / 2, "y": height / 2}
     for name in set(limits) & set(detector.condition_names):
         column = given[:, detector.column(name)]

@@ -9,12 +9,11 @@ from importlib import metadata
 from pathlib import Path
 
 from caloforge.detector import Detector, load_detector
+from caloforge.detector.materials import elements_of
 from caloforge.errors import MissingExtraError, RequestError, unknown_name
 from caloforge.fullsim import bremsstrahlung, datasets, neutrons, photoelectric
 from caloforge.fullsim.cache import absent, cache_folder, write_files
 from caloforge.fullsim.datasets import Dataset, Found
-from caloforge.fullsim.job import materials_of
-from caloforge.fullsim.materials import elements_of
 from caloforge.fullsim.physics import PHYSICS_LISTS
 
 TABLES_VERSION = 1  # of the formulas; counted up when a table changes, so that nobody meets an old one in a cache
@@ -91,7 +90,7 @@ def physics_data(detector: str | Path | Detector = "lhcb-ecal") -> tuple[Source,
         RequestError: no such detector, or a variable points to a folder which is missing or incomplete.
     """
     described = load_detector(detector)
-    elements = sorted(elements_of(materials_of(described)))
+    elements = sorted(elements_of(described))
     return tuple(
         Source(part.dataset.folder, part.dataset.variable, found.folder, found.origin)
         if found

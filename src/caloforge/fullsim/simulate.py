@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from caloforge.detector import Detector
+from caloforge.detector.materials import elements_of
 from caloforge.errors import RequestError
 from caloforge.fullsim.farm import simulate_shards
 from caloforge.fullsim.job import Energy, Job, make_job
-from caloforge.fullsim.materials import elements_of
 from caloforge.fullsim.physics_data import PhysicsData, prepare_physics_data
 from caloforge.fullsim.work import open_work
 from caloforge.processes import available_cores
@@ -66,7 +66,7 @@ def simulate(
     if workers < 1:
         raise RequestError(f"workers must be at least 1; got {workers}")
     job = make_job(detector, n, seed=seed, like=like, energy=energy, particle=particle)
-    data = prepare_physics_data(job.detector.simulation.physics_list, sorted(elements_of(job.materials)))
+    data = prepare_physics_data(job.detector.simulation.physics_list, sorted(elements_of(job.detector)))
     identity = job.identity() | {"tables": data.description}
     with open_work(output, identity, overwrite=overwrite) as work:
         missing = work.missing(job)

@@ -162,14 +162,17 @@ def _check_same(asked: Detector, model: Detector, what: str, model_name: str) ->
 
 def _facts(detector: Detector) -> dict[str, str]:
     """Everything that the showers depend on, in words; the number of layers stands before the layers."""
-    cells = detector.cells
     facts = {
         "name": detector.name,
-        "cells": f"{cells.shape[0]} x {cells.shape[1]} of {cells.size[0]} x {cells.size[1]} mm",
         "conditions": ", ".join(f"{spec.name} in {spec.unit}" for spec in detector.conditions),
         "reference depth": f"{detector.reference_depth} mm",
         "symmetries": ", ".join(sorted(detector.symmetries)) or "none",
         "number of layers": str(detector.n_layers),
+        "cells": "; ".join(
+            f"{item.cells!r} in layers {item.first} to {item.stop - 1}" for item in detector.cell_layers
+        ),
+        "face": f"{detector.face[0]} x {detector.face[1]} mm",
+        "mixtures": "; ".join(map(repr, detector.materials)) or "none",
     }
     for number, layer in enumerate(detector.layers, 1):
         facts[f"layer {number}"] = " + ".join(

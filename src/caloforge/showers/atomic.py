@@ -26,6 +26,18 @@ def check_output(path: str | Path, *, overwrite: bool) -> Path:
     return path
 
 
+def check_picture(path: str | Path, *, overwrite: bool) -> str:
+    """The kind of a picture that is to be written, png, pdf or svg, by the ending of its name.
+
+    Raises:
+        RequestError: another ending, or as :func:`check_output`.
+    """
+    kind = check_output(path, overwrite=overwrite).suffix[1:]
+    if kind not in ("png", "pdf", "svg"):
+        raise RequestError(f"the picture {path} must end in .png, .pdf or .svg")
+    return kind
+
+
 def partial_name(path: Path) -> Path:
     """The temporary name beside ``path``, one for each process."""
     return path.with_name(f".{path.name}.partial-{os.getpid()}")
