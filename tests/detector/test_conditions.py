@@ -7,18 +7,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from scipy import stats
 
 from caloforge.detector import (
     Conditions,
     Detector,
     check_domain,
+    check_same,
     concatenate_conditions,
     draw_conditions,
     from_file_form,
-    load_detector,
     mirror_cells,
     real_numbers,
 )
@@ -30,47 +27,6 @@ from caloforge.showers import ShowerFile, Showers
 def through_file(conditions: Conditions) -> Conditions:
     form = conditions.to_file_form()
     return from_file_form(conditions.detector, form.incident_energies, form.momentum, form.position, form.pdg)
-
-
-@settings(deadline=None)
-@given(start=st.integers(0, 10**9), count=st.integers(1, 50), data=st.data())
-def test_drawn_conditions_belong_to_their_event(start: int, count: int, data: st.DataObject) -> None:
-    lhcb = load_detector("lhcb-ecal")
-    row = data.draw(st.integers(0, count - 1))
-    together = draw_conditions(lhcb, 5, start, count)
-    alone = draw_conditions(lhcb, 5, start + row, 1)
-    np.testing.assert_array_equal(together.matrix[row], alone.matrix[0])
-
-
-def test_densities(lhcb: Detector) -> None:
-    drawn = draw_conditions(lhcb, 11, 0, 20_000)
-    unit = (drawn.matrix - lhcb.low) / (lhcb.high - lhcb.low)
-    unit[:, 0] = np.log(drawn.column("energy") / 1e3) / np.log(100)
-    for column in unit.T:
-        assert stats.kstest(column, "uniform").pvalue > 1e-4
-    assert not check_domain(drawn, lhcb.low, lhcb.high).any()
-    assert (drawn.pdg == 11).all()
-
-
-def test_a_fixed_energy_or_another_range_leaves_the_rest(lhcb: Detector) -> None:
-    free = draw_conditions(lhcb, 1, 0, 500)
-    fixed = draw_conditions(lhcb, 1, 0, 500, energy=5000.0)
-    ranged = draw_conditions(lhcb, 1, 0, 500, energy=(2000.0, 4000.0))
-    assert (fixed.column("energy") == 5000.0).all()
-    assert 2000 <= ranged.column("energy").min() < ranged.column("energy").max() <= 4000
-    for other in (fixed, ranged):
-        np.testing.assert_array_equal(other.matrix[:, 1:], free.matrix[:, 1:])
-
-
-@pytest.mark.parametrize("energy", [0.0, -1.0, (5.0, 2.0), float("nan"), float("inf")])
-def test_an_impossible_energy_is_refused(lhcb: Detector, energy: float | tuple[float, float]) -> None:
-    with pytest.raises(RequestError, match="energy must be positive"):
-        draw_conditions(lhcb, 1, 0, 1, energy=energy)
-
-
-def test_a_particle_the_detector_does_not_take_is_refused(lhcb: Detector) -> None:
-    with pytest.raises(RequestError, match="does not take the particle with PDG code 22; it takes: 11"):
-        draw_conditions(lhcb, 1, 0, 1, pdg=22)
 
 
 def test_file_form_is_inverted_exactly_to_float32(lhcb: Detector) -> None:
@@ -195,7 +151,7 @@ def test_a_mirror_that_is_no_symmetry_is_refused(lhcb: Detector) -> None:
 def test_full_simulation_lies_in_the_domain(shared_data: Path, lhcb: Detector) -> None:
     with ShowerFile(shared_data / "lhcb-ecal-electron-test.h5") as file:
         conditions = file.conditions()
-        assert file.detector == lhcb
+        check_same(file.detector, lhcb, file.path.name, "the shipped detector", "make it again")
     assert len(conditions) == 10_000
     assert not check_domain(conditions, lhcb.low, lhcb.high, lhcb.particles).any()
     again = through_file(conditions)

@@ -25,7 +25,7 @@ def test_geometry_is_the_published_one(lhcb: Detector) -> None:
     assert lhcb.cells.shape == (30, 30)
     assert lhcb.cells.extent == (600.0, 600.0)
     assert lhcb.n_cells == 900
-    assert lhcb.particles == (11,)
+    assert lhcb.particles == (11, -11, 22, 211, -211, 2212, 2112)
 
 
 def test_cell_index_is_30_ix_plus_iy(lhcb: Detector) -> None:

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from caloforge.cli import main
-from caloforge.detector import Conditions, load_detector
+from caloforge.detector import Conditions, Detector, Particle, detector_from_toml, load_detector
 from caloforge.errors import MissingExtraError, RequestError
 from caloforge.fullsim import simulate
-from caloforge.fullsim.job import BINDINGS, SHARD, make_job
+from caloforge.fullsim.job import BINDINGS, SHARD, Job, make_job
 from caloforge.fullsim.log import last_words
 from caloforge.fullsim.primaries import event_seeds, make_primaries
 from caloforge.showers import Showers, save
@@ -38,7 +38,12 @@ def no_geant4(monkeypatch: pytest.MonkeyPatch) -> None:
         ("[cells]", "[simulation]\nphysic_list = 'x'\n[cells]", "unknown key; did you mean 'physics_list'?"),
         ("[cells]", "[simulation]\nphysics_list = 'QGSP'\n[cells]", "unknown physics list 'QGSP'"),
         ("[cells]", "[simulation]\nproduction_cut = 0.0\n[cells]", "production_cut: Input should be greater than 0"),
-        ("[11, 22]", "[211]", "does not simulate the particle with PDG code 211; set physics_list in [simulation] to"),
+        (
+            "[11, 22]",
+            "[211]\nsimulation = { physics_list = 'G4EmStandardPhysics_option1' }",
+            "does not simulate the particle with PDG code 211; in [simulation] leave physics_list out, or set it to",
+        ),
+        ("[11, 22]", "[12]", "no physics list here simulates the particle with PDG code 12; those that can be"),
         ('name = "x"', 'name = "time"', "condition 'time' of small cannot be derived"),
         ("high = 25.0", "high = 160.0", "a particle with x 160 mm does not enter the face of small"),
     ],
@@ -62,6 +67,9 @@ def test_a_detector_that_cannot_be_simulated(small: Path, tmp_path: Path, old: s
         (["-n", "5", "--seed", "-1"], "the seed must be an integer from 0"),
         (["-n", "5", "--workers", "0"], "workers must be at least 1"),
         (["-n", "5", "--particle", "pi+"], "does not take the particle with PDG code 211"),
+        (["-n", "5", "--particle", "e-,pi+"], "does not take the particle with PDG code 211"),
+        (["-n", "5", "--particle", "e-:-1"], "weight of the particle 11 in a mixture must be positive; got -1"),
+        (["-n", "5", "--particle", "gama"], "did you mean 'gamma'?"),
         (["-n", "5", "--energy", "-5", "10"], "the energy must be positive"),
         (["-n", "5", "--energy", "10", "5"], "a range ascending"),
         (["-n", "5", "--like", "none.h5"], "none.h5: no such file"),
@@ -137,6 +145,24 @@ def test_shards_cover_every_event_once(small: Path) -> None:
         events = [event for start, stop in job.shards() for event in range(start, stop)]
         assert events == list(range(n))
         assert max(stop - start for start, stop in job.shards()) <= SHARD
+
+
+def test_the_particles_decide_the_physics_list() -> None:
+    electromagnetic, hadronic = "G4EmStandardPhysics_option1", "G4EmStandardPhysics_option1+FTFP_BERT"
+
+    def job(particle: Particle | None, detector: str | Detector = "lhcb-ecal") -> Job:
+        return make_job(detector, 1, seed=0, like=None, energy=None, particle=particle)
+
+    assert [job(code).physics_list for code in (None, -11, 22)] == [electromagnetic] * 3
+    assert [job(code).physics_list for code in (211, -211, 2212, 2112)] == [hadronic] * 4
+    # One hadron in a thousand: also an electron's event must not depend on which others are simulated beside it.
+    mixed = job({11: 999, 211: 1})
+    assert mixed.physics_list == hadronic
+    assert mixed.identity() != job(11).identity()
+    assert mixed.identity() != job({11: 998, 211: 1}).identity()
+    assert mixed.identity() == job({211: 2, 11: 1998.0}).identity()
+    named = load_detector("lhcb-ecal").toml + f"\n[simulation]\nphysics_list = '{hadronic}'\n"
+    assert job(11, detector_from_toml(named)).physics_list == hadronic
 
 
 def test_last_words_of_geant4(tmp_path: Path) -> None:

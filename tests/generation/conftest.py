@@ -84,7 +84,7 @@ def write_tiny(lhcb: Detector) -> Callable[..., Path]:
             path,
             family="wgan-gp",
             detector=lhcb,
-            domain=Domain(names=whole.names, low=whole.low, high=high or whole.high, particles=whole.particles),
+            domain=Domain(names=whole.names, low=whole.low, high=high or whole.high, particles=(11,)),
             noise_width=NOISE_WIDTH,
             config={},
             metrics={},

@@ -192,6 +192,9 @@ def test_an_existing_output_is_kept(tiny_model: Path, tmp_path: Path) -> None:
         ({"energy": (5e3, 4e3)}, RequestError, "ascending"),
         ({"energy": (5e4, 5e5)}, DomainError, "100 GeV"),
         ({"particle": 22}, DomainError, "22"),
+        ({"particle": {11: 1, 211: 1}}, DomainError, "PDG code 211 is not among the particles of the model"),
+        ({"particle": {}}, RequestError, "mixture of particles is empty"),
+        ({"particle": {11: -1}}, RequestError, "weight of the particle 11 in a mixture must be positive; got -1"),
         ({"like": "missing.h5"}, FormatError, "no such file"),
         ({"like": "missing.h5", "energy": 5e3}, RequestError, "leave out"),
         ({"n": 10**9, "output": None}, RequestError, "give an output file"),
@@ -239,7 +242,7 @@ def test_another_detector_than_the_models_is_refused(
 
 
 def test_a_detector_that_takes_no_particle_of_the_model_is_refused(tiny_model: Path, lhcb: Detector) -> None:
-    photons = detector_from_toml(lhcb.toml.replace("particles = [11]", "particles = [22]"))
+    photons = detector_from_toml(lhcb.toml.replace("particles = [11, -11, 22,", "particles = [22,"))
     with pytest.raises(DomainError, match="PDG code 22"):
         generate(photons, 5, model=tiny_model)
 
@@ -247,7 +250,7 @@ def test_a_detector_that_takes_no_particle_of_the_model_is_refused(tiny_model: P
 def test_conditions_are_drawn_from_the_ranges_of_the_detector_asked_for(
     tiny_model: Path, tmp_path: Path, lhcb: Detector
 ) -> None:
-    text = lhcb.toml.replace("particles = [11]", "particles = [22, 11]").replace("title = ", "title = 'T' #")
+    text = lhcb.toml.replace("particles = [11, -11, 22,", "particles = [22, 11,").replace("title = ", "title = 'T' #")
     narrow = detector_from_toml(text.replace("low = 1000.0", "low = 90000.0"))
     output = generate(narrow, 200, model=tiny_model, output=tmp_path / "fast.h5")
     assert isinstance(output, Path)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from caloforge.cli import main
-from caloforge.cli.generate import particle_code
+from caloforge.cli.particles import mixture, particle_code
 from caloforge.deployment import export
 from caloforge.deployment import onnx as deployment
 from caloforge.errors import RequestError, WorkError
@@ -49,10 +49,49 @@ def test_generate_prints_what_it_wrote(tiny_model: Path, tmp_path: Path, capsys:
     assert "120 showers" in capsys.readouterr().out
 
 
-def test_particles_have_names() -> None:
-    assert [particle_code(text) for text in ("11", "e-", "e+", "gamma", "pi+")] == [11, 11, -11, 22, 211]
-    with pytest.raises(RequestError, match="PDG code"):
-        particle_code("ghost")
+@pytest.mark.parametrize(
+    ("code", "names"),
+    [
+        (11, ("11", "e-", "electron")),
+        (-11, ("-11", "e+", "positron")),
+        (22, ("gamma", "photon")),
+        (211, ("pi+",)),
+        (-211, ("pi-",)),
+        (2212, ("p", "p+", "proton")),
+        (-2212, ("p~", "anti-p-", "antiproton")),
+        (2112, ("n", "n0", "neutron")),
+        (13, ("mu-",)),
+        (-13, ("mu+",)),
+        (321, ("K+",)),
+        (130, ("K_L0",)),
+    ],
+)
+def test_particles_have_names(code: int, names: tuple[str, ...]) -> None:
+    assert {particle_code(name) for name in names} == {code}
+
+
+def test_a_mixture_in_words() -> None:
+    assert mixture("gamma") == {22: 1.0}
+    assert mixture("e-,pi+, proton") == {11: 1.0, 211: 1.0, 2212: 1.0}
+    assert mixture("e-:3,-211:0.5") == {11: 3.0, -211: 0.5}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("ghost", "unknown particle 'ghost'.*PDG code"),
+        ("porton", "unknown particle 'porton'; did you mean 'proton'"),
+        ("Gamma", "did you mean 'gamma'"),
+        ("", "an entry of the particles '' is empty"),
+        ("e-,", "an entry of the particles 'e-,' is empty"),
+        ("e-:3;pi+:1", "weight '3;pi\\+:1' of e- is not a number"),
+        ("e-:", "weight '' of e- is not a number"),
+        ("e-,electron", "name the PDG code 11 twice"),
+    ],
+)
+def test_a_wrong_mixture_in_words(text: str, message: str) -> None:
+    with pytest.raises(RequestError, match=message):
+        mixture(text)
 
 
 def test_bench_measures_every_batch_and_thread(tiny_model: Path) -> None:

@@ -13,6 +13,7 @@ from caloforge.detector import Detector, detector_names
 from caloforge.detector import detectors as find
 from caloforge.detector.draw import draw_picture, draw_text
 from caloforge.errors import RequestError
+from caloforge.fullsim.physics import named_physics
 from caloforge.showers.atomic import atomic_output, check_picture
 from caloforge.units import describe
 
@@ -50,14 +51,21 @@ def _facts(detector: Detector) -> dict[str, Any]:
         "digest": detector.digest,
         "particles": list(detector.particles),
         "symmetries": list(detector.symmetries),
-        "simulation": asdict(detector.simulation),
+        "simulation": asdict(detector.simulation) | {"physics_list": named_physics(detector)},
         "n_layers": detector.n_layers,
         "depth": detector.depth,
         "face": list(detector.face),
         "n_cells": detector.n_cells,
         "cell_layers": [asdict(layer) for layer in detector.cell_layers],
         "conditions": [
-            {"name": spec.name, "unit": spec.unit, "low": spec.low, "high": spec.high, "density": spec.density}
+            {
+                "name": spec.name,
+                "unit": spec.unit,
+                "low": spec.low,
+                "high": spec.high,
+                "density": spec.density,
+                "values": list(spec.values),
+            }
             for spec in detector.conditions
         ],
     }
@@ -79,7 +87,8 @@ def _text(detector: Detector) -> str:
     lines += [f"Symmetries: {', '.join(detector.symmetries) or 'none'}", "Conditions:"]
     for spec in detector.conditions:
         low, high = describe(spec.low, spec.unit), describe(spec.high, spec.unit)
-        lines += [f"  {spec.name:10} {low} to {high}, density {spec.density}"]
-    simulation = detector.simulation
-    lines += [f"Geant4: {simulation.physics_list}, production cut {simulation.production_cut:g} mm"]
+        values = ", ".join(describe(value, spec.unit) for value in spec.values)
+        lines += [f"  {spec.name:10} {values or f'{low} to {high}, density {spec.density}'}"]
+    physics = named_physics(detector) or "physics list chosen by the particles"
+    lines += [f"Geant4: {physics}, production cut {detector.simulation.production_cut:g} mm"]
     return "\n".join([*lines, "", draw_text(detector)])

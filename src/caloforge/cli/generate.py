@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from caloforge.errors import RequestError
+from caloforge.cli.particles import mixture
 from caloforge.generation import generate as generation
 from caloforge.showers import ShowerFile
 
@@ -32,7 +32,8 @@ def generate(
         ),
     ] = None,
     particle: Annotated[
-        str | None, typer.Option(help="PDG code or name (11 or e-); the model's first by default.")
+        str | None,
+        typer.Option(help="PDG code or name (11, e-), or a mixture (e-:3,gamma:1); the model's first by default."),
     ] = None,
     batch: Annotated[int, typer.Option(help="Showers a call of the model; does not change the showers.")] = 1000,
     workers: Annotated[int, typer.Option(help="Processes with one thread each; does not change the showers.")] = 1,
@@ -57,7 +58,7 @@ def generate(
         seed=seed,
         like=like,
         energy=energy,
-        particle=None if particle is None else particle_code(particle),
+        particle=None if particle is None else mixture(particle),
         batch=batch,
         workers=workers,
         engine=engine,
@@ -78,18 +79,3 @@ def generate(
         f"{1e3 * provenance['seconds_per_shower_core']:.3g} ms a shower, "
         f"{1e3 * provenance['model_seconds_per_shower_core']:.3g} ms of it in the model {provenance['model']['family']}"
     )
-
-
-def particle_code(text: str) -> int:
-    """Return the PDG code that a number or a particle's name (e-, gamma, pi+) means."""
-    try:
-        return int(text)
-    except ValueError:
-        pass
-    from particle import Particle
-    from particle.exceptions import MatchingIDNotFound
-
-    try:
-        return int(Particle.from_evtgen_name(text).pdgid)
-    except MatchingIDNotFound:
-        raise RequestError(f"unknown particle {text!r}; give a PDG code or a name such as e-, gamma, pi+") from None

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from caloforge.cli.generate import particle_code
+from caloforge.cli.particles import mixture
 from caloforge.fullsim import simulate as simulation
 from caloforge.showers import ShowerFile
 
@@ -21,7 +21,8 @@ def simulate(
         int | None, typer.Option("-n", help="How many showers; with --like all of that file by default.")
     ] = None,
     particle: Annotated[
-        str | None, typer.Option(help="PDG code or name (11 or e-); the detector's first by default.")
+        str | None,
+        typer.Option(help="PDG code or name (11, e-), or a mixture (e-:3,pi+:1); the detector's first by default."),
     ] = None,
     energy: Annotated[
         tuple[float, float] | None,
@@ -50,7 +51,7 @@ def simulate(
         seed=seed,
         like=like,
         energy=energy,
-        particle=None if particle is None else particle_code(particle),
+        particle=None if particle is None else mixture(particle),
         workers=workers,
         overwrite=overwrite,
         progress=not as_json,

@@ -6,12 +6,14 @@ from caloforge.detector.conditions import (
     Conditions,
     check_domain,
     concatenate_conditions,
-    draw_conditions,
     from_file_form,
     real_numbers,
 )
 from caloforge.detector.load import detector_from_toml, detector_names, detectors, load_detector
 from caloforge.detector.mirror import mirror_cells
+from caloforge.detector.mixture import Mixture, Particle
+from caloforge.detector.same import check_same
+from caloforge.detector.sampling import Energy, check_particles, draw_conditions
 
 __all__ = [
     "CellLayer",
@@ -19,13 +21,18 @@ __all__ = [
     "ConditionSpec",
     "Conditions",
     "Detector",
+    "Energy",
     "Layer",
     "Material",
+    "Mixture",
+    "Particle",
     "PolarCells",
     "RectangularCells",
     "Simulation",
     "Slab",
     "check_domain",
+    "check_particles",
+    "check_same",
     "concatenate_conditions",
     "detector_from_toml",
     "detector_names",

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from caloforge.detector.cells import CellLayer, RectangularCells
 from caloforge.errors import RequestError, unknown_name
 
-Density = Literal["uniform", "1/E"]
+Density = Literal["uniform", "1/E", "list"]
 
 
 @dataclass(frozen=True)
@@ -49,13 +49,23 @@ class Material:
 
 @dataclass(frozen=True)
 class ConditionSpec:
-    """One condition of a shower: its unit (MeV, mm or rad), the range it is drawn from and the density in it."""
+    """One condition of a shower: its unit (MeV, mm or rad), the range it is drawn from and the density in it.
+
+    With the density "list" each of ``values``, which ascend from ``low`` to ``high``, is equally likely; a fixed
+    condition is a list of one. Otherwise there are no ``values``.
+    """
 
     name: str
     unit: str
     low: float
     high: float
     density: Density
+    values: tuple[float, ...] = ()
+
+    @property
+    def logarithmic(self) -> bool:
+        """Whether it counts in ratios, not in differences: a density 1/E, or a list of energies."""
+        return self.density == "1/E" or (self.density == "list" and self.name == "energy")
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,6 @@ from numpy.typing import ArrayLike, NDArray
 from caloforge.detector.base import Detector
 from caloforge.detector.mirror import check_symmetry
 from caloforge.errors import DomainError, RequestError
-from caloforge.random import uniforms
 from caloforge.units import describe
 
 _Array = NDArray[np.float64]
@@ -27,8 +26,6 @@ _FROM_FILE: dict[str, Callable[[_Array, _Array, _Array], _Array]] = {
     "angle_yz": lambda energy, momentum, position: np.arctan2(momentum[:, 1], momentum[:, 2]),
 }
 _DEFAULT = {"x": 0.0, "y": 0.0, "angle_xz": 0.0, "angle_yz": 0.0}
-
-STREAM = "conditions"
 
 
 def real_numbers(name: str, values: Any) -> NDArray[Any]:
@@ -46,7 +43,12 @@ def real_numbers(name: str, values: Any) -> NDArray[Any]:
     return array
 
 
-def _codes(values: Any) -> NDArray[np.int32]:
+def whole_codes(values: Any) -> NDArray[np.int32]:
+    """``values`` as PDG codes.
+
+    Raises:
+        RequestError: some of them are not whole numbers that fit into 32 bits.
+    """
     numbers = real_numbers("pdg", values)
     bad = ~(np.abs(numbers.astype(np.float64)) < 2**31) | (numbers != np.rint(numbers))
     if bad.any():
@@ -83,7 +85,7 @@ class Conditions:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "matrix", real_numbers("conditions", self.matrix).astype(np.float64, copy=False))
-        object.__setattr__(self, "pdg", _codes(self.pdg))
+        object.__setattr__(self, "pdg", whole_codes(self.pdg))
         names = self.detector.condition_names
         if self.matrix.ndim != 2 or self.matrix.shape[1] != len(names):
             raise RequestError(
@@ -196,51 +198,6 @@ def concatenate_conditions(parts: Sequence[Conditions]) -> Conditions:
     )
 
 
-def draw_conditions(
-    detector: Detector,
-    seed: int,
-    start: int,
-    count: int,
-    pdg: int | None = None,
-    energy: float | tuple[float, float] | None = None,
-) -> Conditions:
-    """Draw conditions of the events ``start`` to ``start + count`` from the detector's densities.
-
-    Args:
-        pdg: PDG code of the particle; the detector's first by default.
-        energy: a fixed energy, or another range with the same density; MeV.
-
-    Each column is the inverse of its distribution function at one uniform of the stream "conditions", so a row depends
-    on the seed and its event number only.
-
-    Raises:
-        RequestError: a particle the detector does not take, or an energy that is not positive.
-
-    >>> from caloforge.detector import load_detector
-    >>> draw_conditions(load_detector("lhcb-ecal"), seed=1, start=0, count=3, energy=5000.0).column("energy")
-    array([5000., 5000., 5000.])
-    """
-    code = detector.particles[0] if pdg is None else int(pdg)
-    if code not in detector.particles:
-        valid = ", ".join(str(particle) for particle in detector.particles)
-        raise RequestError(f"{detector.name} does not take the particle with PDG code {code}; it takes: {valid}")
-    numbers = uniforms(seed, STREAM, start, count, len(detector.conditions))
-    matrix = np.empty_like(numbers)
-    for column, spec in enumerate(detector.conditions):
-        low, high = spec.low, spec.high
-        if spec.name == "energy" and energy is not None:
-            low, high = (energy, energy) if isinstance(energy, int | float) else energy
-            if not 0 < low <= high < np.inf:
-                raise RequestError(f"the energy must be positive, and a range ascending; got {low:g} to {high:g} MeV")
-        if low == high:
-            matrix[:, column] = low
-        elif spec.density == "1/E":
-            matrix[:, column] = low * (high / low) ** numbers[:, column]
-        else:
-            matrix[:, column] = low + (high - low) * numbers[:, column]
-    return Conditions(detector, matrix, np.full(count, code, dtype=np.int32))
-
-
 def check_domain(
     conditions: Conditions,
     low: NDArray[np.float64],
@@ -252,8 +209,8 @@ def check_domain(
 ) -> NDArray[np.bool_]:
     """Compare conditions with the ranges ``low`` to ``high``, each of shape (C,), and the particle codes, if given.
 
-    A millionth of a range is forgiven, the rounding of files in float32. ``first`` is the number of the first event,
-    for the message, where the conditions are a stretch of more.
+    A millionth of a range and of its ends is forgiven, the rounding of files in float32. ``first`` is the number of the
+    first event, for the message, where the conditions are a stretch of more.
 
     Returns:
         bool (N,), True where a shower lies outside; all False unless ``allow_extrapolation``.
@@ -265,7 +222,7 @@ def check_domain(
     if particles is not None and not np.isin(conditions.pdg, particles).all():
         unknown = sorted(set(conditions.pdg.tolist()) - set(particles))
         raise DomainError(f"PDG code {unknown[0]} is not among the particles of the domain: {sorted(particles)}")
-    slack = 1e-6 * (high - low)
+    slack = 1e-6 * np.maximum(high - low, np.maximum(np.abs(low), np.abs(high)))
     excess = np.maximum(low - slack - conditions.matrix, conditions.matrix - high - slack)
     outside = excess > 0
     if outside.any() and not allow_extrapolation:

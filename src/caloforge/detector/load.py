@@ -128,4 +128,6 @@ def _cell_layers(forms: tuple[CellsForm, ...], layers: tuple[Layer, ...]) -> tup
 def _condition(form: ConditionForm) -> ConditionSpec:
     low, unit = to_internal(form.low, form.unit)
     high, _ = to_internal(form.high, form.unit)
-    return ConditionSpec(form.name, unit, low, high, form.density)
+    values = tuple(to_internal(value, form.unit)[0] for value in form.values)
+    density = form.density if form.density != "log-uniform" else "1/E"  # two names of one distribution
+    return ConditionSpec(form.name, unit, low, high, "list" if values else density, values)

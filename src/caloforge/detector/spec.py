@@ -90,16 +90,32 @@ class CellsForm(_Form):
 class ConditionForm(_Form):
     name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
     unit: str
-    low: Finite
-    high: Finite
-    density: Literal["uniform", "1/E"]
+    low: Finite = math.nan
+    high: Finite = math.nan
+    density: Literal["uniform", "1/E", "log-uniform"] = "uniform"
+    value: Finite = math.nan
+    values: Annotated[tuple[Finite, ...], Field(min_length=1)] = ()
 
     @model_validator(mode="after")
     def _range(self) -> ConditionForm:
-        if self.low >= self.high:
+        given = self.model_fields_set - {"name", "unit"}
+        if given not in ({"low", "high", "density"}, {"value"}, {"values"}):
+            raise ValueError(
+                f"{self.name} needs either low, high and density, or one value, or a list of values; "
+                f"got {' and '.join(sorted(given)) or 'none of them'}"
+            )
+        if given == {"value"}:
+            object.__setattr__(self, "values", (self.value,))  # a list of one; the form itself is frozen
+        if self.values:
+            if len(set(self.values)) != len(self.values):
+                raise ValueError(f"values must differ from one another, as each is equally likely; got {self.values}")
+            object.__setattr__(self, "values", tuple(sorted(self.values)))
+            object.__setattr__(self, "low", self.values[0])
+            object.__setattr__(self, "high", self.values[-1])
+        elif self.low >= self.high:
             raise ValueError(f"low ({self.low}) must be below high ({self.high})")
-        if self.density == "1/E" and self.low <= 0:
-            raise ValueError("the density 1/E needs low > 0")
+        if self.density != "uniform" and self.low <= 0:
+            raise ValueError(f"the density {self.density} needs low > 0")
         (low, unit), (high, _) = (to_internal(value, self.unit) for value in (self.low, self.high))
         if unit != _UNIT_OF.get(self.name, unit):
             raise ValueError(f"{self.name} needs a unit such as {_UNIT_OF[self.name]}; got {self.unit!r}")

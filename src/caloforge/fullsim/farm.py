@@ -47,7 +47,7 @@ def simulate_shards(
     try:
         for number in range(min(workers, len(queue))):
             log = folder.folder / f"geant4-{number}.log"
-            crew.append(_Worker(job.detector.toml, environment, log, verbose=verbose))
+            crew.append(_Worker(job, environment, log, verbose=verbose))
         while crew:
             ready = wait([worker.connection for worker in crew], timeout=_POLL)
             for worker in list(crew):
@@ -71,14 +71,15 @@ def simulate_shards(
 
 
 class _Worker:
-    def __init__(self, toml: str, environment: Mapping[str, str], log: Path, *, verbose: bool) -> None:
+    def __init__(self, job: Job, environment: Mapping[str, str], log: Path, *, verbose: bool) -> None:
         self.log = log
         log.unlink(missing_ok=True)
         self._verbose = verbose
         self._echoed = 0
         context = multiprocessing.get_context("spawn")
         self.connection, theirs = context.Pipe()
-        self._process = context.Process(target=work, args=(theirs, toml, dict(environment), log), daemon=True)
+        arguments = (theirs, job.detector.toml, job.physics_list, dict(environment), log)
+        self._process = context.Process(target=work, args=arguments, daemon=True)
         with _ctrl_c_waits():
             self._process.start()
         theirs.close()  # else its end would not be seen here

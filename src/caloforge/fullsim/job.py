@@ -11,14 +11,23 @@ from typing import Any
 
 import numpy as np
 
-from caloforge.detector import Conditions, Detector, draw_conditions, from_file_form, load_detector
+from caloforge.detector import (
+    Conditions,
+    Detector,
+    Energy,
+    Mixture,
+    Particle,
+    check_particles,
+    draw_conditions,
+    from_file_form,
+    load_detector,
+)
 from caloforge.errors import MissingExtraError, RequestError
-from caloforge.fullsim.physics import check_physics
+from caloforge.fullsim.physics import choose_physics
 from caloforge.random import check_seed
 from caloforge.showers.asked import asked_conditions
 from caloforge.units import describe
 
-Energy = float | tuple[float, float]
 BINDINGS = "geant4_pybind"
 SHARD = 25
 """Events of a shard: the stretches a run is cut into, and the most that an interruption costs a worker."""
@@ -26,20 +35,24 @@ SHARD = 25
 
 @dataclass(frozen=True)
 class Job:
-    """What to simulate: ``n`` events of a seed, with drawn conditions or the ``given`` ones."""
+    """What to simulate: ``n`` events of a seed, with drawn conditions or the ``given`` ones.
+
+    The physics list is chosen for the job as a whole, so that an event does not depend on its neighbours.
+    """
 
     detector: Detector
     n: int
     seed: int
     given: Conditions | None
-    particle: int
+    mixture: Mixture
     energy: Energy | None
+    physics_list: str
 
     def conditions(self, start: int, stop: int) -> Conditions:
         """Return the conditions of the events ``start`` to ``stop``."""
         if self.given is not None:
             return self.given[start:stop]
-        return draw_conditions(self.detector, self.seed, start, stop - start, self.particle, self.energy)
+        return draw_conditions(self.detector, self.seed, start, stop - start, self.mixture, self.energy)
 
     def shards(self) -> list[tuple[int, int]]:
         """Return the first event and the end of each shard, in order."""
@@ -54,8 +67,9 @@ class Job:
             "detector": self.detector.digest,
             "seed": self.seed,
             "conditions": given,
-            "particle": self.particle if given is None else None,
+            "particle": self.mixture.to_json() if given is None else None,
             "energy": list(self.energy) if isinstance(self.energy, tuple) else self.energy,
+            "physics": self.physics_list,
             "bindings": f"{BINDINGS} {version(BINDINGS)}",
         }
 
@@ -67,7 +81,7 @@ def make_job(
     seed: int,
     like: str | Path | None,
     energy: Energy | None,
-    particle: int | None,
+    particle: Particle | None,
 ) -> Job:
     """Check everything that can be checked without Geant4 and return the job.
 
@@ -83,10 +97,11 @@ def make_job(
         narrowed=energy is not None or particle is not None,
         check=lambda theirs, name: _check_same_conditions(theirs, described, name),
     )
-    code = described.particles[0] if particle is None else int(particle)
-    job = Job(described, n, seed, given, code, energy)
+    mixture = Mixture.of(described.particles[0] if particle is None else particle)
+    check_particles(described, mixture.codes)
+    physics_list = choose_physics(described, mixture.codes if given is None else given.pdg.tolist())
+    job = Job(described, n, seed, given, mixture, energy, physics_list)
     _check_conditions(job)
-    check_physics(described.simulation.physics_list, sorted(set(job.given.pdg.tolist())) if job.given else [code])
     if importlib.util.find_spec(BINDINGS) is None:  # importing it here would start Geant4
         raise MissingExtraError(
             f"full simulation needs the package {BINDINGS!r}, which is not installed: pip install 'caloforge[fullsim]'"
@@ -105,7 +120,7 @@ def _check_same_conditions(theirs: Detector, detector: Detector, name: str) -> N
 def _check_conditions(job: Job) -> None:
     """Refuse conditions that are no particle entering the face."""
     detector = job.detector
-    first = job.conditions(0, 1)  # refuses a particle the detector does not take and a range of energies that is none
+    first = job.conditions(0, 1)  # refuses a range of energies that is none
     form = first.to_file_form()
     # Refuses a condition that a primary particle does not have.
     from_file_form(detector, form.incident_energies, form.momentum, form.position, form.pdg)

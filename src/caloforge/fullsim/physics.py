@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import tomllib
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from caloforge.detector import Detector
 from caloforge.errors import RequestError, unknown_name
 
 _ELECTROMAGNETIC = (11, -11, 22)
@@ -19,6 +21,7 @@ class PhysicsList:
     particles: tuple[int, ...]
 
 
+# The first that serves all particles of a job is taken where the detector names none.
 PHYSICS_LISTS = {
     # What the LHC experiments use for speed: no Rayleigh scattering, simple multiple scattering and step limits.
     "G4EmStandardPhysics_option1": PhysicsList(("G4EmStandardPhysics_option1",), _ELECTROMAGNETIC),
@@ -37,17 +40,43 @@ PHYSICS_LISTS = {
 }
 
 
-def check_physics(name: str, particles: Iterable[int]) -> PhysicsList:
-    """The physics list of that name, once it is certain that it serves the particles.
+def named_physics(detector: Detector) -> str | None:
+    """The physics list that the file of a detector names, or None where it leaves the choice to the particles.
+
+    >>> from caloforge.detector import load_detector
+    >>> named_physics(load_detector("lhcb-ecal")) is None
+    True
+    """
+    simulation = tomllib.loads(detector.toml).get("simulation", {})
+    return detector.simulation.physics_list if "physics_list" in simulation else None
+
+
+def choose_physics(detector: Detector, particles: Iterable[int]) -> str:
+    """Name of the physics list for a job with these particles: the detector's own, or the first that serves them all.
 
     Raises:
         RequestError: no such list, or a particle it has no physics for; says which list has.
+
+    >>> from caloforge.detector import load_detector
+    >>> choose_physics(load_detector("lhcb-ecal"), [11, 211])
+    'G4EmStandardPhysics_option1+FTFP_BERT'
     """
-    if name not in PHYSICS_LISTS:
-        raise unknown_name("physics list", name, PHYSICS_LISTS)
-    for code in particles:
-        if code not in PHYSICS_LISTS[name].particles:
-            able = [other for other, physics in PHYSICS_LISTS.items() if code in physics.particles]
-            advice = f"set physics_list in [simulation] to {able[0]!r}" if able else "no physics list here does"
-            raise RequestError(f"{name} does not simulate the particle with PDG code {code}; {advice}")
-    return PHYSICS_LISTS[name]
+    named, codes = named_physics(detector), sorted(set(particles))
+    if named is not None and named not in PHYSICS_LISTS:
+        raise unknown_name("physics list", named, PHYSICS_LISTS)
+    for name in PHYSICS_LISTS if named is None else (named,):
+        if set(codes) <= set(PHYSICS_LISTS[name].particles):
+            return name
+    served = {code for physics in PHYSICS_LISTS.values() for code in physics.particles}
+    beyond = [code for code in codes if code not in served]
+    if named is None or beyond:
+        raise RequestError(
+            f"no physics list here simulates the particle with PDG code {beyond[0]}; those that can be simulated: "
+            f"{', '.join(map(str, sorted(served)))}"
+        )
+    missing = next(code for code in codes if code not in PHYSICS_LISTS[named].particles)
+    able = next(name for name, physics in PHYSICS_LISTS.items() if missing in physics.particles)
+    raise RequestError(
+        f"{named} does not simulate the particle with PDG code {missing}; in [simulation] leave physics_list out, "
+        f"or set it to {able!r}"
+    )

@@ -7,11 +7,11 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from caloforge.detector import Detector
+from caloforge.detector import Detector, Energy, Particle
 from caloforge.detector.materials import elements_of
 from caloforge.errors import RequestError
 from caloforge.fullsim.farm import simulate_shards
-from caloforge.fullsim.job import Energy, Job, make_job
+from caloforge.fullsim.job import Job, make_job
 from caloforge.fullsim.physics_data import PhysicsData, prepare_physics_data
 from caloforge.fullsim.work import open_work
 from caloforge.processes import available_cores
@@ -27,7 +27,7 @@ def simulate(
     seed: int = 0,
     like: str | Path | None = None,
     energy: Energy | None = None,
-    particle: int | None = None,
+    particle: Particle | None = None,
     workers: int | None = None,
     overwrite: bool = False,
     progress: bool = False,
@@ -47,7 +47,8 @@ def simulate(
         seed: of conditions and of Geant4.
         like: take the conditions of this file of showers instead of drawing them from the detector's densities.
         energy: fix the incident energy, or narrow its range to (low, high); MeV.
-        particle: PDG code; the detector's first by default.
+        particle: PDG code, or the weight of each code of a mixture, such as ``{11: 3, 211: 1}``; the detector's first
+            by default. Where the detector names no physics list, the particles decide it.
         workers: processes, each with a Geant4 of its own; as many as this process may use cores by default.
         overwrite: replace an existing output, and throw away an unfinished run with other settings.
         progress: draw a bar on the error stream.
@@ -66,7 +67,7 @@ def simulate(
     if workers < 1:
         raise RequestError(f"workers must be at least 1; got {workers}")
     job = make_job(detector, n, seed=seed, like=like, energy=energy, particle=particle)
-    data = prepare_physics_data(job.detector.simulation.physics_list, sorted(elements_of(job.detector)))
+    data = prepare_physics_data(job.physics_list, sorted(elements_of(job.detector)))
     identity = job.identity() | {"tables": data.description}
     with open_work(output, identity, overwrite=overwrite) as work:
         missing = work.missing(job)
@@ -89,7 +90,7 @@ def _provenance(job: Job, data: PhysicsData, like: str | Path | None) -> dict[st
     identity = job.identity()
     return {
         "bindings": identity["bindings"],
-        "physics": job.detector.simulation.physics_list,
+        "physics": job.physics_list,
         "cut_mm": job.detector.simulation.production_cut,
         "tables": data.description,
         "tables_approximate": data.approximate,

@@ -10,7 +10,7 @@ import os
 import signal
 import sys
 import traceback
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
 from pathlib import Path
 
@@ -31,14 +31,14 @@ class Task:
     path: Path
 
 
-def work(connection: Connection, toml: str, environment: dict[str, str], log: Path) -> None:
+def work(connection: Connection, toml: str, physics_list: str, environment: dict[str, str], log: Path) -> None:
     """Simulate the tasks that come through ``connection`` until it closes."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _redirect(log)
     end_with_parent()
     os.environ.update(environment)
     try:
-        _serve(connection, toml)
+        _serve(connection, toml, physics_list)
     except (EOFError, BrokenPipeError):
         pass
     except Exception as error:
@@ -51,11 +51,11 @@ def work(connection: Connection, toml: str, environment: dict[str, str], log: Pa
         os._exit(0)  # Geant4's own clean-up at the end of a process is not safe
 
 
-def _serve(connection: Connection, toml: str) -> None:
+def _serve(connection: Connection, toml: str, physics_list: str) -> None:
     from caloforge.fullsim.engine import Engine  # loads Geant4, which reads the environment
 
     detector = detector_from_toml(toml)
-    engine = Engine(detector)
+    engine = Engine(replace(detector, simulation=replace(detector.simulation, physics_list=physics_list)))
     connection.send(("ready",))
     while True:
         task: Task = connection.recv()

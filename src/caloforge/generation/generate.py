@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from caloforge.detector import Detector
+from caloforge.detector import Detector, Energy, Particle
 from caloforge.errors import RequestError, WorkError
 from caloforge.generation.engines import choose_engine, load_sampler
-from caloforge.generation.request import Block, Energy, Request, make_request
+from caloforge.generation.request import Block, Request, make_request
 from caloforge.generation.workers import ordered
 from caloforge.models.base import Sampler
 from caloforge.models.bundle import read_bundle
@@ -43,7 +43,7 @@ def generate(
     seed: int = 0,
     like: str | Path | None = None,
     energy: Energy | None = None,
-    particle: int | None = None,
+    particle: Particle | None = None,
     batch: int = 1000,
     workers: int = 1,
     engine: str = "auto",
@@ -66,7 +66,8 @@ def generate(
         seed: of conditions and noise.
         like: take the conditions of this file of showers instead of drawing them from the detector's densities.
         energy: fix the incident energy, or narrow its range to (low, high); MeV.
-        particle: PDG code; by default the model's first that the detector takes.
+        particle: PDG code, or the weight of each code of a mixture, such as ``{11: 3, 22: 1}``; by default the model's
+            first that the detector takes.
         batch: showers a call of the model; memory and speed depend on it, the showers do not.
         workers: processes; each uses one thread. 1 stays in this process.
         engine: "auto", "onnxruntime" or "torch" ("numpy" for ``neighbour``).
@@ -220,7 +221,7 @@ def _provenance(request: Request, engine: str, threads: int, workers: int, like:
         "seed": request.seed,
         "conditions": "drawn" if like is None else f"those of {Path(like).name}",
         "energy": list(energy) if isinstance(energy, tuple) else energy,
-        "particle": request.particle,
+        "particle": request.mixture.to_json(),
         "allow_extrapolation": request.allow_extrapolation,
         "engine": engine,
         "threads": threads,

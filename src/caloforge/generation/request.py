@@ -9,7 +9,17 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from caloforge.detector import Conditions, Detector, check_domain, draw_conditions, load_detector
+from caloforge.detector import (
+    Conditions,
+    Detector,
+    Energy,
+    Mixture,
+    Particle,
+    check_domain,
+    check_same,
+    draw_conditions,
+    load_detector,
+)
 from caloforge.errors import DomainError, RequestError
 from caloforge.models.bundle import Bundle, resolve_bundle
 from caloforge.random import check_seed
@@ -17,8 +27,6 @@ from caloforge.showers.asked import asked_conditions
 
 BLOCK = 1000
 _MOST_BYTES = 64 * 2**20
-
-Energy = float | tuple[float, float]
 
 
 @dataclass(frozen=True)
@@ -45,7 +53,7 @@ class Request:
     batch: int
     block: int
     given: Conditions | None
-    particle: int
+    mixture: Mixture
     energy: Energy | None
     allow_extrapolation: bool
 
@@ -53,7 +61,7 @@ class Request:
         """Return the conditions of the events ``start`` to ``stop``."""
         if self.given is not None:
             return self.given[start:stop]
-        return draw_conditions(self.detector, self.seed, start, stop - start, self.particle, self.energy)
+        return draw_conditions(self.detector, self.seed, start, stop - start, self.mixture, self.energy)
 
     def check_domain(self) -> None:
         """Refuse conditions outside the model's domain before any work.
@@ -72,7 +80,7 @@ class Request:
         corners = np.stack([detector.low, detector.high])
         if self.energy is not None:
             corners[:, detector.column("energy")] = self.energy
-        conditions = Conditions(detector, corners, np.full(2, self.particle))
+        conditions = Conditions(detector, corners, np.full(2, self.mixture.codes[0]))
         outside = check_domain(conditions, np.array(domain.low), np.array(domain.high), allow_extrapolation=True)
         return not outside.any()
 
@@ -100,7 +108,7 @@ def make_request(
     seed: int,
     like: str | Path | None,
     energy: Energy | None,
-    particle: int | None,
+    particle: Particle | None,
     batch: int,
     allow_extrapolation: bool,
 ) -> Request:
@@ -112,7 +120,7 @@ def make_request(
     described = load_detector(detector)
     check_seed(seed)
     bundle = resolve_bundle(model, described.name)
-    _check_same(described, bundle.detector, f"the detector {described.name}", f"the model {bundle.path.name}")
+    _check_same(described, bundle, f"the detector {described.name}")
     if batch < 1:
         raise RequestError(f"the batch must be at least 1, not {batch}")
     n, given = asked_conditions(
@@ -120,9 +128,8 @@ def make_request(
         n,
         like,
         narrowed=energy is not None or particle is not None,
-        check=lambda theirs, name: _check_same(theirs, bundle.detector, name, f"the model {bundle.path.name}"),
+        check=lambda theirs, name: _check_same(theirs, bundle, name),
     )
-    code = _particle(described, bundle, particle)
     batch = min(batch, max(1, _MOST_BYTES // (4 * bundle.detector.n_cells)))
     return Request(
         bundle=bundle,
@@ -132,50 +139,26 @@ def make_request(
         batch=batch,
         block=batch * -(-BLOCK // batch),
         given=given,
-        particle=code,
+        mixture=_mixture(described, bundle, particle),
         energy=energy,
         allow_extrapolation=allow_extrapolation,
     )
 
 
-def _particle(detector: Detector, bundle: Bundle, particle: int | None) -> int:
-    """Return the PDG code asked for, or the model's first that the detector takes."""
+def _mixture(detector: Detector, bundle: Bundle, particle: Particle | None) -> Mixture:
+    """Return the particles asked for, or the model's first that the detector takes."""
     known = bundle.domain.particles
-    asked = detector.particles if particle is None else (int(particle),)
-    for code in known:
-        if code in asked:
-            return code
-    codes = ", ".join(str(code) for code in asked)
-    raise DomainError(f"PDG code {codes} is not among the particles of the model {bundle.path.name}: {known}")
+    if particle is None:
+        common = [code for code in known if code in detector.particles]
+        mixture = Mixture.of(common[0] if common else detector.particles[0])
+    else:
+        mixture = Mixture.of(particle)
+    beyond = [code for code in mixture.codes if code not in known]
+    if beyond:
+        raise DomainError(f"PDG code {beyond[0]} is not among the particles of the model {bundle.path.name}: {known}")
+    return mixture
 
 
-def _check_same(asked: Detector, model: Detector, what: str, model_name: str) -> None:
-    """Compare what showers depend on; ranges and densities of the conditions, title and observables are free."""
-    theirs = _facts(model)
-    for field, value in _facts(asked).items():
-        if value != theirs[field]:
-            raise RequestError(
-                f"{what} and {model_name} differ in {field}: {value} and {theirs[field]}; "
-                "ask for the model's detector, or train a model for this one"
-            )
-
-
-def _facts(detector: Detector) -> dict[str, str]:
-    """Everything that the showers depend on, in words; the number of layers stands before the layers."""
-    facts = {
-        "name": detector.name,
-        "conditions": ", ".join(f"{spec.name} in {spec.unit}" for spec in detector.conditions),
-        "reference depth": f"{detector.reference_depth} mm",
-        "symmetries": ", ".join(sorted(detector.symmetries)) or "none",
-        "number of layers": str(detector.n_layers),
-        "cells": "; ".join(
-            f"{item.cells!r} in layers {item.first} to {item.stop - 1}" for item in detector.cell_layers
-        ),
-        "face": f"{detector.face[0]} x {detector.face[1]} mm",
-        "mixtures": "; ".join(map(repr, detector.materials)) or "none",
-    }
-    for number, layer in enumerate(detector.layers, 1):
-        facts[f"layer {number}"] = " + ".join(
-            f"{slab.thickness} mm {slab.material}{' (read out)' if slab.active else ''}" for slab in layer.slabs
-        )
-    return facts
+def _check_same(asked: Detector, bundle: Bundle, what: str) -> None:
+    advice = "ask for the model's detector, or train a model for this one"
+    check_same(asked, bundle.detector, what, f"the model {bundle.path.name}", advice)
