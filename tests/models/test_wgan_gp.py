@@ -11,9 +11,10 @@ torch = pytest.importorskip("torch")
 
 import onnxruntime  # noqa: E402
 
-from caloforge.detector import Detector, draw_conditions, mirror_cells  # noqa: E402
+from caloforge.detector import Detector, detector_from_toml, draw_conditions, mirror_cells  # noqa: E402
 from caloforge.errors import FormatError  # noqa: E402
 from caloforge.models.bundle import Domain, read_bundle, write_bundle  # noqa: E402
+from caloforge.models.wgan_gp.conditions import ConditionFeatures  # noqa: E402
 from caloforge.models.wgan_gp.critic import Critic, PatchConvolution  # noqa: E402
 from caloforge.models.wgan_gp.generator import ShowerGenerator  # noqa: E402
 from caloforge.models.wgan_gp.moments import ResponseModel, censored_loss  # noqa: E402
@@ -58,6 +59,15 @@ def test_mirrored_conditions_give_mirrored_showers(
     mirrored = sampler.sample(plain.mirrored(*flags).matrix.astype(np.float32), noise)
     expected = mirror_cells(sampler.sample(plain.matrix.astype(np.float32), noise), lhcb, *flags)
     np.testing.assert_array_equal(mirrored, expected)
+
+
+def test_a_fixed_condition_is_a_constant_feature(lhcb: Detector) -> None:
+    text = lhcb.toml.replace('low = 1000.0\nhigh = 100000.0\ndensity = "1/E"', "value = 5000.0")
+    fixed = detector_from_toml(text.replace('low = -20.0\nhigh = 20.0\ndensity = "uniform"', "values = [0.0]"))
+    drawn = draw_conditions(fixed, 1, 0, 100)
+    features = ConditionFeatures(fixed)(torch.from_numpy(drawn.matrix.astype(np.float32)))
+    torch.testing.assert_close(features[:, [0, 3]], torch.full((100, 2), -1.0), rtol=0, atol=1e-6)
+    assert torch.isfinite(features).all()
 
 
 def test_the_cells_add_up_to_the_visible_energy_that_was_drawn(

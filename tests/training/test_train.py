@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 
@@ -67,14 +68,19 @@ def test_a_file_too_small_to_split_is_refused(data: Path, tmp_path: Path, model:
 
 def test_the_domain_is_what_the_training_events_cover(tmp_path: Path, lhcb: Detector) -> None:
     everywhere = draw_conditions(lhcb, 1, 0, 2000)
-    assert Domain.covered(everywhere) == Domain.of(lhcb)
+    assert Domain.covered(everywhere) == dataclasses.replace(Domain.of(lhcb), particles=(11,))
     narrow = Domain.covered(draw_conditions(lhcb, 1, 0, 2000, energy=(10e3, 20e3)))
     assert narrow.low[0] == pytest.approx(10e3, rel=0.01)
     assert narrow.high[0] == pytest.approx(20e3, rel=0.01)
     assert narrow.low[1:] == Domain.of(lhcb).low[1:]
-    photons = Conditions(lhcb, everywhere.matrix, np.full(2000, 22))
-    with pytest.raises(RequestError, match="PDG code 22"):
-        Domain.covered(photons)
+    muons = Conditions(lhcb, everywhere.matrix, np.full(2000, 13))
+    with pytest.raises(RequestError, match="PDG code 13"):
+        Domain.covered(muons)
+
+
+def test_a_mixture_of_particles_is_refused(lhcb: Detector) -> None:
+    with pytest.raises(RequestError, match=r"several particles \(11, 211\), .*train one model for each"):
+        Domain.covered(draw_conditions(lhcb, 1, 0, 100, {11: 1, 211: 1}))
 
 
 def test_distances_of_a_sample_to_itself_are_zero_and_grow_with_a_shift(make_showers: Callable[..., Showers]) -> None:
@@ -148,7 +154,7 @@ def test_bad_requests(data: Path, tmp_path: Path, lhcb: Detector) -> None:
         train("lhcb-ecal", tmp_path / "missing.h5", output, model="wgan-gp")
     toml = tmp_path / "other.toml"
     toml.write_text(lhcb.toml.replace('name = "lhcb-ecal"', 'name = "my-ecal"'))
-    with pytest.raises(RequestError, match="not of 'my-ecal'"):
+    with pytest.raises(RequestError, match="differ in name: lhcb-ecal and my-ecal; give data of my-ecal, or"):
         train(str(toml), data, output, model="neighbour")
     with pytest.raises(RequestError, match="ends in .caloforge"):
         train("lhcb-ecal", data, tmp_path / "model.png", model="neighbour")

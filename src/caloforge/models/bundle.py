@@ -81,26 +81,34 @@ class Domain:
         """Return the box that a training sample covers, and its particles.
 
         An end of the detector's range that the sample reaches up to a hundredth of the range (in log E for a density
-        1/E) counts as covered, since random conditions never lie exactly on it.
+        1/E or a list of energies) counts as covered, since random conditions never lie exactly on it; a fixed condition
+        up to a millionth, the rounding of files in float32.
 
         Raises:
-            RequestError: a particle that the detector does not take.
+            RequestError: a particle that the detector does not take, or several, which no family of models tells apart.
         """
         detector = conditions.detector
-        unknown = sorted(set(conditions.pdg.tolist()) - set(detector.particles))
+        particles = sorted(set(conditions.pdg.tolist()))
+        unknown = [code for code in particles if code not in detector.particles]
         if unknown:
             raise RequestError(
                 f"the training data hold the particle with PDG code {unknown[0]}; {detector.name} takes "
                 f"{', '.join(map(str, detector.particles))}"
             )
+        if len(particles) > 1:
+            raise RequestError(
+                f"the training data hold several particles ({', '.join(map(str, particles))}), and no family of models "
+                "has the particle among its conditions: train one model for each"
+            )
         low, high = [], []
         for spec, values in zip(detector.conditions, conditions.matrix.T, strict=True):
             first, last = float(values.min()), float(values.max())
-            scale = np.log if spec.density == "1/E" else np.asarray
-            slack = 0.01 * float(scale(spec.high) - scale(spec.low))
+            scale = np.log if spec.logarithmic else np.asarray
+            ends = scale(spec.low), scale(spec.high)
+            slack = float(0.01 * (ends[1] - ends[0]) + 1e-6 * np.abs(ends).max())
             low.append(float(spec.low) if scale(first) <= scale(spec.low) + slack else first)
             high.append(float(spec.high) if scale(last) >= scale(spec.high) - slack else last)
-        return cls(detector.condition_names, tuple(low), tuple(high), tuple(sorted(set(conditions.pdg.tolist()))))
+        return cls(detector.condition_names, tuple(low), tuple(high), tuple(particles))
 
     def to_json(self) -> dict[str, Any]:
         """Return plain lists, to be written as JSON."""

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from caloforge._version import __version__
-from caloforge.detector import load_detector
+from caloforge.detector import check_same, load_detector
 from caloforge.errors import RequestError, require
 from caloforge.models.bundle import SUFFIX, Domain, file_digest
 from caloforge.models.neighbour import fit_neighbour
@@ -60,8 +60,8 @@ def train(
         raise RequestError(f"the output {output} is to be a bundle; give it a name that ends in {SUFFIX}")
     expected = load_detector(detector)
     with ShowerFile(data) as file:
-        if file.detector != expected:
-            raise RequestError(f"{data} holds showers of {file.detector.name!r}, not of {expected.name!r}")
+        advice = f"give data of {expected.name}, or train for the detector of the data"
+        check_same(file.detector, expected, str(data), f"the detector {expected.name}", advice)
         check_size(file, settings.validation_events)
         job = Job(file, output, overwrite=overwrite, progress=progress)
         if isinstance(settings, WganGpConfig):
@@ -92,11 +92,6 @@ def _train_wgan_gp(job: Job, settings: WganGpConfig) -> dict[str, Any]:
 
     file = job.file
     domain = Domain.covered(file.conditions()[: len(file) - settings.validation_events])
-    if len(domain.particles) > 1:
-        raise RequestError(
-            f"{file.path} holds several particles ({', '.join(map(str, domain.particles))}), and wgan-gp has no "
-            "particle among its conditions: train one model for each"
-        )
     provenance = {
         "caloforge": __version__,
         "python": platform.python_version(),

@@ -53,7 +53,10 @@ class MirrorFold(nn.Module):
 
 
 class ConditionFeatures(nn.Module):
-    """Folded conditions (N, C) in MeV, mm, rad to features in -1..1 on the domain; a 1/E energy enters as log E."""
+    """Folded conditions (N, C) in MeV, mm, rad to features in -1..1 on the domain.
+
+    An energy of density 1/E or of a list enters as log E; a fixed condition is -1.
+    """
 
     low: Tensor
     high: Tensor
@@ -66,7 +69,7 @@ class ConditionFeatures(nn.Module):
             for name, symmetry in (("angle_xz", "mirror_x"), ("angle_yz", "mirror_y"))
             if symmetry in detector.symmetries
         ]
-        logarithmic = np.array([spec.density == "1/E" for spec in detector.conditions])
+        logarithmic = np.array([spec.logarithmic for spec in detector.conditions])
         low = np.array([0.0 if spec.name in folded else spec.low for spec in detector.conditions])
         low, high = (np.where(logarithmic, np.log(np.where(logarithmic, x, 1.0)), x) for x in (low, detector.high))
         self.register_buffer("low", torch.tensor(low, dtype=torch.float32))
@@ -76,4 +79,4 @@ class ConditionFeatures(nn.Module):
     def forward(self, conditions: Tensor) -> Tensor:
         logs = torch.log(torch.where(self.logarithmic, conditions, torch.ones_like(conditions)))
         values = torch.where(self.logarithmic, logs, conditions)
-        return 2 * (values - self.low) / (self.high - self.low) - 1
+        return 2 * (values - self.low) / torch.where(self.high > self.low, self.high - self.low, 1.0) - 1
