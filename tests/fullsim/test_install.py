@@ -25,6 +25,7 @@ import pytest
 
 import caloforge
 from caloforge.cli import main
+from caloforge.detector import detector_from_toml, load_detector
 from caloforge.errors import RequestError, WorkError
 from caloforge.fullsim import datasets
 from caloforge.fullsim.install import ARCHIVES, OFFICIAL, Archive, Installed, install_physics_data
@@ -32,6 +33,10 @@ from caloforge.fullsim.physics_data import needed_datasets, physics_data, prepar
 
 HADRONS = "G4EmStandardPhysics_option1+FTFP_BERT"
 ELEMENTS = (1, 6, 82)  # of lhcb-ecal
+# lhcb-ecal, but for electrons and photons only, which three of the four datasets serve.
+ELECTRONS = detector_from_toml(
+    load_detector("lhcb-ecal").toml + '\n[simulation]\nphysics_list = "G4EmStandardPhysics_option1"\n'
+)
 EMLOW, LEVELS, STATES = "G4EMLOW8.8", "PhotonEvaporation6.1.2", "G4ENSDFSTATE3.0"
 
 pytestmark = pytest.mark.usefixtures("bare")
@@ -82,16 +87,17 @@ class Site:
         """The ranges that were asked for of an archive."""
         return [asked for method, file, asked in self.log if method == "GET" and file.startswith(name)]
 
-    def install(self, detector: str | Path = "lhcb-ecal", to: Path | None = None) -> Installed:
+    def install(self, detector: str | caloforge.Detector = ELECTRONS, to: Path | None = None) -> Installed:
         return install_physics_data(detector, to=to, address=self.address, archives=self.archives)
 
     def process(self, to: Path, before: str = "") -> subprocess.Popen[str]:
         """The same in a process of its own, after some other code."""
         table = {folder: asdict(archive) for folder, archive in self.archives.items()}
         code = (
-            f"{before}\nfrom caloforge.fullsim.install import *\n"
+            f"{before}\nfrom caloforge.fullsim.install import *\nfrom caloforge.detector import detector_from_toml\n"
+            f"electrons = detector_from_toml({ELECTRONS.toml!r})\n"
             f"table = {{folder: Archive(**each) for folder, each in {table!r}.items()}}\n"
-            f"install_physics_data(to={str(to)!r}, address={self.address!r}, archives=table)\n"
+            f"install_physics_data(electrons, to={str(to)!r}, address={self.address!r}, archives=table)\n"
         )
         environment = os.environ | {"PYTHONPATH": str(Path(caloforge.__file__).parents[1])}
         return subprocess.Popen([sys.executable, "-c", code], env=environment, stderr=subprocess.PIPE, text=True)
@@ -167,24 +173,22 @@ def emlow_is_whole(folder: Path) -> bool:
 def test_simulate_finds_what_was_installed_and_only_what_it_needs(
     site: Site, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert {source.origin.split(":")[0] for source in physics_data()} == {"built-in tables"}
+    assert {source.origin.split(":")[0] for source in physics_data(ELECTRONS)} == {"built-in tables"}
     done = site.install()
     folder = Path.home() / ".geant4_pybind"
     assert done == Installed(folder, (EMLOW, LEVELS, STATES), ())
     assert left_in(folder) == {EMLOW, LEVELS, STATES}
     assert emlow_is_whole(folder)
-    assert [(source.folder, source.origin) for source in physics_data()] == [
+    assert [(source.folder, source.origin) for source in physics_data(ELECTRONS)] == [
         (folder / name, "downloaded") for name in (EMLOW, LEVELS, STATES)
     ]
     assert not prepare_physics_data("G4EmStandardPhysics_option1", ELEMENTS).approximate
     assert capsys.readouterr() == ("", "")
 
 
-def test_hadrons_need_one_more(site: Site, tmp_path: Path, lhcb: caloforge.Detector) -> None:
+def test_hadrons_need_one_more(site: Site) -> None:
     site.install()
-    path = tmp_path / "hadrons.toml"
-    path.write_text(lhcb.toml + f'\n[simulation]\nphysics_list = "{HADRONS}"\n')
-    assert site.install(path).new == ("G4PARTICLEXS4.2",)
+    assert site.install("lhcb-ecal").new == ("G4PARTICLEXS4.2",)  # which takes pions and names no physics list
     assert len(site.gets("G4EMLOW")) == 1
 
 
@@ -373,7 +377,7 @@ def test_where_it_goes(site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPat
     """Where simulate will find it; a variable that would hide it is named before any work."""
     monkeypatch.setenv(datasets.DATA_DIR, str(tmp_path / "data"))
     assert site.install().folder == tmp_path / "data"
-    assert {source.origin for source in physics_data()} == {datasets.DATA_DIR}
+    assert {source.origin for source in physics_data(ELECTRONS)} == {datasets.DATA_DIR}
     monkeypatch.setenv("G4LEDATA", str(tmp_path / "old"))
     with pytest.raises(RequestError, match="G4LEDATA is set to .*old, which simulate reads before .*unset it first"):
         site.install()
@@ -414,15 +418,15 @@ def test_the_verb(site: Site, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     messages = capsys.readouterr().err
     assert f"to download into {tmp_path}: {EMLOW} (0.2" in messages
     assert "is not the official file" in messages.splitlines()[-1]
-    site.install(to=tmp_path)
+    site.install("lhcb-ecal", to=tmp_path)
     assert main(["physics-data", "install", "--to", str(tmp_path)]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0] == f"{tmp_path}: already there: {EMLOW}, {LEVELS}, {STATES}"
+    assert lines[0] == f"{tmp_path}: already there: {EMLOW}, G4PARTICLEXS4.2, {LEVELS}, {STATES}"
     assert lines[1].endswith(f"export GEANT4_DATA_DIR={tmp_path}")
     assert main(["physics-data", "install", "--to", str(tmp_path), "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)["present"] == [EMLOW, LEVELS, STATES]
+    assert json.loads(capsys.readouterr().out)["present"] == [EMLOW, "G4PARTICLEXS4.2", LEVELS, STATES]
     assert main(["physics-data", "show", "lhcb-ecal", "--json"]) == 0
-    assert [entry["folder"] for entry in json.loads(capsys.readouterr().out)] == [None] * 3
+    assert [entry["folder"] for entry in json.loads(capsys.readouterr().out)] == [None] * 4
     assert main(["physics-data", "show", "--to", str(tmp_path)]) == 2
     assert "--to goes with install" in capsys.readouterr().err
     assert main(["physics-data", "instal"]) == 2

@@ -28,7 +28,7 @@ def physics_data(
     action: Annotated[Action, typer.Argument(help="Show what would be used now, or download what is lacking.")] = (
         Action.SHOW
     ),
-    detector: Annotated[str, typer.Argument(help="A detector's name or TOML file; its physics list decides.")] = (
+    detector: Annotated[str, typer.Argument(help="A detector's name or TOML file; its particles decide.")] = (
         "lhcb-ecal"
     ),
     to: Annotated[

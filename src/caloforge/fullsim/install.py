@@ -20,6 +20,7 @@ from caloforge.detector.materials import elements_of
 from caloforge.errors import RequestError, WorkError
 from caloforge.fullsim.datasets import DATA_DIR, Dataset, download_folder
 from caloforge.fullsim.download import MB, download, megabytes, remote_size
+from caloforge.fullsim.physics import widest_physics
 from caloforge.fullsim.physics_data import needed_datasets
 
 OFFICIAL = "https://cern.ch/geant4-data/datasets"
@@ -60,11 +61,12 @@ def install_physics_data(
     archives: Mapping[str, Archive] = ARCHIVES,
     progress: bool = False,
 ) -> Installed:
-    """Download the official datasets that the physics list of a detector reads, and only those.
+    """Download the official datasets that the particles of a detector need, and only those.
 
-    A detector says which, because its physics list decides: every list reads three of the datasets, those with hadrons
-    one more. Datasets that are complete already are left alone. An interrupted call leaves nothing half installed; the
-    next one goes on with the download where it was. Two calls at once wait for each other.
+    A detector says which, because its physics list decides, or its particles where it names none: every list reads
+    three of the datasets, those with hadrons one more. Datasets that are complete already are left alone. An
+    interrupted call leaves nothing half installed; the next one goes on with the download where it was. Two calls at
+    once wait for each other.
 
     Args:
         detector: name of a shipped detector, path of a TOML file, or a detector.
@@ -82,7 +84,7 @@ def install_physics_data(
     if not hasattr(tarfile, "data_filter"):
         raise RequestError("Python before 3.11.4 does not unpack archives safely; install a later one")
     described = load_detector(detector)
-    needed = needed_datasets(described.simulation.physics_list)
+    needed = needed_datasets(widest_physics(described))
     elements = sorted(elements_of(described))
     if to is None:
         _check_variables(needed)

@@ -51,6 +51,15 @@ def named_physics(detector: Detector) -> str | None:
     return detector.simulation.physics_list if "physics_list" in simulation else None
 
 
+def widest_physics(detector: Detector) -> str:
+    """Name of the physics list that a job with all particles of a detector takes.
+
+    Raises:
+        RequestError: as :func:`choose_physics`.
+    """
+    return named_physics(detector) or choose_physics(detector, detector.particles)
+
+
 def choose_physics(detector: Detector, particles: Iterable[int]) -> str:
     """Name of the physics list for a job with these particles: the detector's own, or the first that serves them all.
 

@@ -14,7 +14,7 @@ from caloforge.errors import MissingExtraError, RequestError, unknown_name
 from caloforge.fullsim import bremsstrahlung, datasets, neutrons, photoelectric
 from caloforge.fullsim.cache import absent, cache_folder, write_files
 from caloforge.fullsim.datasets import Dataset, Found
-from caloforge.fullsim.physics import PHYSICS_LISTS
+from caloforge.fullsim.physics import PHYSICS_LISTS, widest_physics
 
 TABLES_VERSION = 1  # of the formulas; counted up when a table changes, so that nobody meets an old one in a cache
 HEAVIEST = 92
@@ -84,7 +84,7 @@ class Source:
 
 
 def physics_data(detector: str | Path | Detector = "lhcb-ecal") -> tuple[Source, ...]:
-    """What the simulation of a detector would read now: one entry a dataset that its physics list needs.
+    """What the simulation of a detector would read now: one entry a dataset that its particles need.
 
     Raises:
         RequestError: no such detector, or a variable points to a folder which is missing or incomplete.
@@ -95,7 +95,7 @@ def physics_data(detector: str | Path | Detector = "lhcb-ecal") -> tuple[Source,
         Source(part.dataset.folder, part.dataset.variable, found.folder, found.origin)
         if found
         else Source(part.dataset.folder, part.dataset.variable, None, f"built-in tables: {part.title}")
-        for part, found in _found(described.simulation.physics_list, elements)
+        for part, found in _found(widest_physics(described), elements)
     )
 
 
