@@ -1,5 +1,5 @@
 # Each target makes the virtual environment it needs; nothing but Python 3.11 or newer is asked of the machine.
-#   make demo    light install (no torch), then `caloforge demo --overwrite`
+#   make demo    light install (no torch) with Geant4, then `caloforge demo --overwrite`
 #   make test    full development install with pinned versions, then every test
 #   make lint    ruff and mypy
 #   make clean   remove the virtual environment and caches
@@ -37,7 +37,7 @@ $(STAMPS)/venv:
 
 # Editable, so a change of the sources needs no new install.
 $(STAMPS)/core: $(STAMPS)/venv pyproject.toml constraints.txt
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable .
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[fullsim]'
 	touch $@
 
 $(STAMPS)/dev: $(STAMPS)/venv pyproject.toml constraints.txt

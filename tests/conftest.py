@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -62,3 +63,13 @@ def make_showers(lhcb: Detector) -> Callable[..., Showers]:
 def showers(make_showers: Callable[..., Showers]) -> Showers:
     """40 synthetic showers of lhcb-ecal."""
     return make_showers(40)
+
+
+@pytest.fixture(scope="session")
+def geant4(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Skips where Geant4's bindings are not installed; built-in tables go to a cache of the tests' own."""
+    if importlib.util.find_spec("geant4_pybind") is None:
+        pytest.skip("geant4_pybind is not installed: pip install 'caloforge[fullsim]'")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        yield

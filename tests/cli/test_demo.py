@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import json
 import re
 from collections.abc import Callable
@@ -29,9 +30,34 @@ def shipped(make_showers: Callable[..., Showers], tmp_path: Path, monkeypatch: p
     save(tmp_path / "full.h5", make_showers(1000, seed=2), source="geant4", provenance={})
     fit_neighbour(tmp_path / "full.h5", folder / "lhcb-ecal-neighbour.caloforge")
     monkeypatch.setattr(bundles, "SHIPPED", folder)
+    monkeypatch.setattr(verb, "GEANT4_SHOWERS", 100)  # the fewest that can be compared
     return folder
 
 
+@pytest.fixture
+def without_geant4(monkeypatch: pytest.MonkeyPatch) -> None:
+    find = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "geant4_pybind" else find(name))
+
+
+@pytest.mark.usefixtures("geant4")
+def test_the_demo_measures_geant4_in_the_same_run(
+    shipped: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output = tmp_path / "demo"
+    assert main(["demo", "-o", str(output), "-n", "150", "--json"]) == 0
+    printed = json.loads(capsys.readouterr().out)
+    fast, full = load(printed["showers"]), load(printed["full"])
+    np.testing.assert_allclose(full.conditions.matrix, fast.conditions.matrix[:100], rtol=1e-5, atol=1e-6)
+    with ShowerFile(printed["full"]) as file:
+        assert file.source == "geant4"
+        seconds = file.provenance["seconds_per_event_core"]
+    assert printed["geant4_seconds"] == seconds
+    assert printed["speed_up"] == pytest.approx(seconds / printed["core_seconds"])
+    assert f"ms against {1000 * seconds:.3g} ms" in (output / "report" / "report.html").read_text()
+
+
+@pytest.mark.usefixtures("without_geant4")
 def test_the_demo_leaves_showers_and_a_report(
     shipped: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -55,7 +81,7 @@ def test_the_demo_leaves_showers_and_a_report(
     assert report.read_bytes() == before
 
 
-@pytest.mark.usefixtures("shipped")
+@pytest.mark.usefixtures("shipped", "without_geant4")
 def test_make_demo_runs_again_and_git_ignores_what_it_writes(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -67,7 +93,9 @@ def test_make_demo_runs_again_and_git_ignores_what_it_writes(
     monkeypatch.setattr(verb, "write_report", lambda *_, **__: None)
     for _ in range(2):
         assert main([*recipe[1].split(), "-n", "150"]) == 0
-        assert "times faster, core against core, file included" in capsys.readouterr().out
+        text = capsys.readouterr().out
+        assert "times faster, core against core, file included" in text
+        assert "to measure Geant4 beside it: pip install 'caloforge[fullsim]'" in text
     assert len(load(tmp_path / "caloforge-demo" / "fast.h5")) == 150
     assert "/caloforge-demo/" in (root / ".gitignore").read_text().splitlines()
 

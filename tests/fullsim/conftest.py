@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import h5py
@@ -74,16 +73,6 @@ def bare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-
-
-@pytest.fixture(scope="session")
-def geant4(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Skips where Geant4's bindings are not installed; built-in tables go to a cache of the tests' own."""
-    if importlib.util.find_spec("geant4_pybind") is None:
-        pytest.skip("geant4_pybind is not installed: pip install 'caloforge[fullsim]'")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
-        yield
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""The verb ``demo``: the shipped model beside the shipped Geant4 sample, in one go."""
+"""The verb ``demo``: the shipped model beside Geant4, the shipped sample of it and some made now, in one go."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from typing import Annotated
 
 import typer
 
-from caloforge.errors import RequestError
+from caloforge.errors import MissingExtraError, RequestError
 from caloforge.evaluation import evaluate
+from caloforge.fullsim import simulate
 from caloforge.generation import generate
-from caloforge.generation.bench import geant4_time
 from caloforge.models.bundle import reference_sample, shipped_bundle
 from caloforge.processes import available_cores
 from caloforge.reports import write_report
@@ -21,6 +21,7 @@ from caloforge.showers import ShowerFile
 from caloforge.showers.atomic import check_output
 
 DETECTOR = "lhcb-ecal"
+GEANT4_SHOWERS = 200
 
 
 @dataclass(frozen=True)
@@ -28,12 +29,14 @@ class Demo:
     """What the demo made.
 
     Seconds are wall-clock but for two: ``core_seconds`` is the time of one core that a shower took from request to
-    file, as the file ``showers`` notes it, and ``geant4_seconds`` the same of Geant4, as the reference sample notes it.
-    ``speed_up`` is their ratio, as in the report.
+    file, as the file ``showers`` notes it, and ``geant4_seconds`` that of Geant4's event loop: as the file ``full``
+    notes it, which holds the first conditions of ``showers`` and was simulated in the same run, or where there is no
+    Geant4 (``full`` is None) as the reference sample notes it. ``speed_up`` is their ratio, as in the report.
     """
 
     showers: str
     same_conditions: str
+    full: str | None
     report: str
     n: int
     generate_seconds: float
@@ -62,11 +65,13 @@ def demo(
         f"{result.showers_per_second:,.0f} a second -> {result.showers}"
     )
     if result.geant4_seconds is not None and result.speed_up is not None:
+        where = "in this run" if result.full else "on the machine that made the reference sample (not measured here)"
         typer.echo(
-            f"Geant4 took {1e3 * result.geant4_seconds:.3g} ms a shower on one core of the machine that made the "
-            f"reference sample (not measured here), the model {1e3 * result.core_seconds:.3g} ms on one core here: "
-            f"{result.speed_up:,.0f} times faster, core against core, file included"
+            f"Geant4 took {1e3 * result.geant4_seconds:.3g} ms a shower on one core {where}, the model "
+            f"{1e3 * result.core_seconds:.3g} ms: {result.speed_up:,.0f} times faster, core against core, file included"
         )
+    if result.full is None:
+        typer.echo("to measure Geant4 beside it: pip install 'caloforge[fullsim]'")
     report = Path(result.report).resolve()
     typer.echo(f"report, {result.seconds:.0f} s after the start: {result.report}")
     typer.echo(f"open it in a browser: {report.as_uri()}")
@@ -78,37 +83,47 @@ def run_demo(output: Path, n: int, *, overwrite: bool, quiet: bool) -> Demo:
     started = time.perf_counter()
     reference = reference_sample(DETECTOR)
     model = shipped_bundle(DETECTOR)
-    fast, same, folder = output / "fast.h5", output / "fast-same-conditions.h5", output / "report"
+    fast, same, full = (output / f"{name}.h5" for name in ("fast", "fast-same-conditions", "geant4"))
+    folder = output / "report"
     if output.exists() and not output.is_dir():
         raise RequestError(f"the output {output} is a file; the demo needs a folder")
     output.mkdir(parents=True, exist_ok=True)
-    for path in (fast, same, folder / "report.html"):
+    for path in (fast, same, full, folder / "report.html"):
         if path.parent.is_dir():
             check_output(path, overwrite=overwrite)
-    _say(f"1/3 generating {n:,} showers with {model.name}", quiet)
+    _say(f"1/4 generating {n:,} showers with {model.name}", quiet)
     before = time.perf_counter()
     generate(DETECTOR, n, output=fast, seed=1, overwrite=overwrite, progress=not quiet)
     seconds = time.perf_counter() - before
-    _say(f"2/3 generating showers at the conditions of {reference.name} (Geant4)", quiet)
+    few = min(n, GEANT4_SHOWERS)
+    _say(f"2/4 simulating the first {few} of them with Geant4", quiet)
+    try:
+        simulate(DETECTOR, few, output=full, like=fast, seed=1, overwrite=overwrite, progress=not quiet)
+        beside = [full]
+    except MissingExtraError as error:
+        _say(f"left out: {error}", quiet)
+        beside = []
+    _say(f"3/4 generating showers at the conditions of {reference.name} (Geant4)", quiet)
     generate(DETECTOR, like=reference, output=same, seed=2, overwrite=overwrite, progress=not quiet)
-    _say("3/3 comparing with Geant4 and drawing the report", quiet)
-    evaluation = evaluate([same, fast], reference, quick=True)
+    _say("4/4 comparing with Geant4 and drawing the report", quiet)
+    evaluation = evaluate([same, fast, *beside], reference, quick=True)
     write_report(evaluation, folder, overwrite=overwrite)
-    geant4 = geant4_time(DETECTOR)
     with ShowerFile(fast) as file:
         core_seconds = float(file.provenance["seconds_per_shower_core"])
-    full = None if geant4 is None else float(geant4["seconds_per_shower_and_core"])
+    with ShowerFile(beside[0] if beside else reference) as file:
+        geant4 = file.provenance.get("seconds_per_event_core")
     return Demo(
         showers=str(fast),
         same_conditions=str(same),
+        full=str(full) if beside else None,
         report=str(folder / "report.html"),
         n=n,
         generate_seconds=seconds,
         showers_per_second=n / seconds,
         cores=available_cores(),
         core_seconds=core_seconds,
-        geant4_seconds=full,
-        speed_up=None if full is None else full / core_seconds,
+        geant4_seconds=geant4,
+        speed_up=None if geant4 is None else geant4 / core_seconds,
         seconds=time.perf_counter() - started,
     )
 
