@@ -96,8 +96,8 @@ def draw_energies(detector: Detector, energies: NDArray[np.float64], path: str |
     if profile:
         edges = [layer.front for layer in detector.cell_layers] + [detector.depth]
         totals = [float(energies[layer.index].sum()) for layer in detector.cell_layers]
-        row[-1].stairs(totals, edges, fill=True, color="tab:blue", alpha=0.7)
-        row[-1].set(xlabel="depth [mm]", ylabel="energy of a cell layer [MeV]", yscale="log")
+        row[-1].stairs(totals / np.diff(edges), edges, fill=True, color="tab:blue", alpha=0.7)
+        row[-1].set(xlabel="depth [mm]", ylabel="energy per depth [MeV/mm]")
         row[-1].set_title("along the depth", fontsize=9)
     figure.suptitle(title)
     figure.savefig(Path(path), format=kind, dpi=120)

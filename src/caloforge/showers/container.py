@@ -33,7 +33,7 @@ class Showers:
     Attributes:
         conditions: their conditions.
         energies: float32 (N, n_cells), MeV in the active material of each cell.
-        layer_energies: float32 (N, n_layers) or None, MeV in the active slab of each layer.
+        layer_energies: float32 (N, n_layers) or None, MeV in the active slabs of each layer, cells or not.
         absorber_energies: float32 (N, n_layers) or None, MeV in the other slabs of each layer.
         extrapolated: bool (N,) or None, True where the conditions lie outside the domain of the model used.
 
