@@ -101,3 +101,16 @@ def test_electrons_alone_take_electromagnetic_physics(taking: Path, geant4: None
     with ShowerFile(simulate(taking, 2, output=tmp_path / "e.h5", workers=1)) as file:
         assert file.provenance["physics"] == "G4EmStandardPhysics_option1"
         assert file.provenance["particle"] == 11
+
+
+def test_conditions_of_a_table(taking: Path, geant4: None, tmp_path: Path) -> None:
+    table = tmp_path / "beam.csv"
+    table.write_text("pdg,energy,x,angle_yz,run\n11,500,1,0.1,7\n211,800,2,0,7\n2112,600,-3,0.2,7\n")
+    output = tmp_path / "full.h5"
+    assert main(["simulate", str(taking), "--like", str(table), "-o", str(output), "--workers", "1", "--json"]) == 0
+    with ShowerFile(output) as file:
+        facts, found = file.provenance, file.conditions()
+    assert (facts["physics"], facts["particle"], facts["conditions"]) == (HADRONIC, None, "those of beam.csv")
+    assert found.pdg.tolist() == [11, 211, 2112]
+    expected = np.array([[500, 1, 0.1], [800, 2, 0], [600, -3, 0.2]])
+    np.testing.assert_allclose(found.matrix, expected, rtol=1e-6, atol=1e-7)

@@ -147,6 +147,32 @@ def test_shards_cover_every_event_once(small: Path) -> None:
         assert max(stop - start for start, stop in job.shards()) <= SHARD
 
 
+def test_what_a_table_says_is_part_of_a_jobs_identity(small: Path, tmp_path: Path) -> None:
+    """So that a run with another table does not go on where this one was interrupted."""
+    identities, table = [], tmp_path / "beam.csv"
+    for rows in ("500,1,0.1,11", "500,1,0.1,22", "501,1,0.1,11"):
+        table.write_text(f"energy,x,angle_yz,pdg\n{rows}\n")
+        identities.append(make_job(small, None, seed=0, like=table, energy=None, particle=None).identity())
+    assert len({str(identity["conditions"]) for identity in identities}) == 3
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ("energy,x,angle_yz,pdg\n500,1,0.1,211\n", "does not take the particle with PDG code 211"),
+        ("energy,x,angle_yz\n500,170,0.1\n", "a particle with x 170 mm does not enter the face of small"),
+        ("energy,x,angle_yz\n-500,1,0.1\n", "energy is -500 in line 2; energies are positive"),
+        ("energy,x\n500,1\n", "lacks the column 'angle_yz'"),
+    ],
+)
+def test_a_table_that_cannot_be_simulated(small: Path, tmp_path: Path, rows: str, message: str) -> None:
+    table = tmp_path / "beam.csv"
+    table.write_text(rows)
+    with pytest.raises(RequestError, match=message):
+        simulate(small, output=tmp_path / "full.h5", like=table)
+    assert list(tmp_path.iterdir()) == [table]
+
+
 def test_the_particles_decide_the_physics_list() -> None:
     electromagnetic, hadronic = "G4EmStandardPhysics_option1", "G4EmStandardPhysics_option1+FTFP_BERT"
 

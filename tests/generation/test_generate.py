@@ -297,3 +297,16 @@ def test_a_block_stays_small_whatever_the_batch(tiny_model: Path, batch: int) ->
     assert max(rows for _, rows in blocks) * 900 * 4 <= 2**26
     assert [start for start, _ in blocks] == np.cumsum([0, *(rows for _, rows in blocks[:-1])]).tolist()
     assert sum(rows for _, rows in blocks) == 60_000
+
+
+def test_conditions_of_a_table(tiny_model: Path, tmp_path: Path, lhcb: Detector) -> None:
+    table = tmp_path / "beam.csv"
+    drawn = draw_conditions(lhcb, 4, 0, 20)
+    rows = "\n".join(",".join(map(repr, row)) for row in drawn.matrix.tolist())
+    table.write_text(f"{','.join(lhcb.condition_names)}\n{rows}\n")
+    made = generate("lhcb-ecal", model=tiny_model, like=table)
+    assert isinstance(made, Showers)
+    np.testing.assert_array_equal(made.conditions.matrix, drawn.matrix)
+    table.write_text(f"{','.join(lhcb.condition_names)},pdg\n5000,0,0,0,0,11\n5000,0,0,0,0,211\n")
+    with pytest.raises(DomainError, match="PDG code 211 is not among the particles of the domain"):
+        generate("lhcb-ecal", model=tiny_model, like=table)

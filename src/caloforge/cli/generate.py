@@ -24,7 +24,12 @@ def generate(
         str | None, typer.Option(help="A bundle (*.caloforge) or a shipped family; the shipped default otherwise.")
     ] = None,
     seed: Annotated[int, typer.Option(help="Seed of conditions and noise; the same seed gives the same showers.")] = 0,
-    like: Annotated[Path | None, typer.Option(help="Take the conditions of this file of showers.")] = None,
+    like: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Take the conditions of this file: showers (.h5), .csv, .parquet, .root or .root:TREE."
+        ),
+    ] = None,
     energy: Annotated[
         tuple[float, float] | None,
         typer.Option(

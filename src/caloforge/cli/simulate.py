@@ -34,7 +34,12 @@ def simulate(
         int | None, typer.Option(help="Processes; one a core by default. Does not change the showers.")
     ] = None,
     seed: Annotated[int, typer.Option(help="Seed of conditions and Geant4; the same seed gives the same showers.")] = 0,
-    like: Annotated[Path | None, typer.Option(help="Take the conditions of this file of showers.")] = None,
+    like: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Take the conditions of this file: showers (.h5), .csv, .parquet, .root or .root:TREE."
+        ),
+    ] = None,
     overwrite: Annotated[
         bool,
         typer.Option("--overwrite", help="Replace the output, and throw away an unfinished run with other settings."),

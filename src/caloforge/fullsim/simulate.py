@@ -16,6 +16,7 @@ from caloforge.fullsim.physics_data import PhysicsData, prepare_physics_data
 from caloforge.fullsim.work import open_work
 from caloforge.processes import available_cores
 from caloforge.progress import progress_bar
+from caloforge.showers.asked import source_name
 from caloforge.showers.atomic import check_output
 
 
@@ -45,7 +46,8 @@ def simulate(
         n: how many showers; with ``like`` the first n of its conditions, all by default.
         output: the HDF5 file to write, with energies of cells, layers and absorbers.
         seed: of conditions and of Geant4.
-        like: take the conditions of this file of showers instead of drawing them from the detector's densities.
+        like: take the conditions of this file instead of drawing them from the detector's densities: a file of
+            showers, or a table of conditions in CSV, parquet or ROOT (``file.root:tree``).
         energy: fix the incident energy, or narrow its range to (low, high); MeV.
         particle: PDG code, or the weight of each code of a mixture, such as ``{11: 3, 211: 1}``; the detector's first
             by default. Where the detector names no physics list, the particles decide it.
@@ -95,7 +97,7 @@ def _provenance(job: Job, data: PhysicsData, like: str | Path | None) -> dict[st
         "tables": data.description,
         "tables_approximate": data.approximate,
         "seed": job.seed,
-        "conditions": "drawn" if like is None else f"those of {Path(like).name}",
+        "conditions": "drawn" if like is None else f"those of {source_name(like)}",
         "energy": identity["energy"],
         "particle": identity["particle"],
         "versions": {"python": platform.python_version(), "numpy": version("numpy")},

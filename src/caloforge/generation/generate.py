@@ -24,6 +24,7 @@ from caloforge.processes import available_cores
 from caloforge.progress import progress_bar
 from caloforge.random import normals
 from caloforge.showers import Showers, ShowerWriter, concatenate
+from caloforge.showers.asked import source_name
 from caloforge.showers.atomic import check_output
 
 STREAM = "noise"
@@ -64,7 +65,8 @@ def generate(
         model: path of a bundle, a family that is shipped for the detector, or None for the shipped default.
         output: an HDF5 file, written block by block in bounded memory; None returns the showers.
         seed: of conditions and noise.
-        like: take the conditions of this file of showers instead of drawing them from the detector's densities.
+        like: take the conditions of this file instead of drawing them from the detector's densities: a file of
+            showers, or a table of conditions in CSV, parquet or ROOT (``file.root:tree``).
         energy: fix the incident energy, or narrow its range to (low, high); MeV.
         particle: PDG code, or the weight of each code of a mixture, such as ``{11: 3, 22: 1}``; by default the model's
             first that the detector takes.
@@ -219,7 +221,7 @@ def _provenance(request: Request, engine: str, threads: int, workers: int, like:
     return {
         "model": {"name": bundle.path.name, "family": bundle.family, "digest": bundle.digest},
         "seed": request.seed,
-        "conditions": "drawn" if like is None else f"those of {Path(like).name}",
+        "conditions": "drawn" if like is None else f"those of {source_name(like)}",
         "energy": list(energy) if isinstance(energy, tuple) else energy,
         "particle": request.mixture.to_json(),
         "allow_extrapolation": request.allow_extrapolation,
