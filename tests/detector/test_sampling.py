@@ -95,6 +95,11 @@ def test_each_value_of_a_list_is_equally_likely(lhcb: Detector) -> None:
         draw_conditions(steps, 5, 0, 1, energy=(5e3, 6e3))
 
 
+def test_a_list_that_a_mirror_leaves_as_it_is(lhcb: Detector) -> None:
+    steps = changed(lhcb, X, 'name = "x"\nunit = "mm"\nvalues = [5, -5, 0, 1.5, -1.5]')
+    assert steps.conditions[1].values == (-5.0, -1.5, 0.0, 1.5, 5.0)
+
+
 def test_a_fixed_condition_never_changes_and_lies_in_its_domain(lhcb: Detector) -> None:
     fixed = changed(changed(lhcb, ENERGY, "value = 12345.678"), ANGLE, "value = 0.0")
     assert fixed.conditions[0].values == (12345.678,)
@@ -129,8 +134,9 @@ def test_a_fixed_condition_never_changes_and_lies_in_its_domain(lhcb: Detector) 
         ('density = "1/E"', 'density = "log"', "conditions.0.density: .*'log-uniform'"),
         (ENERGY, 'low = 0.0\nhigh = 9.0\ndensity = "log-uniform"', "density log-uniform needs low > 0"),
         (ANGLE, "values = [-95.0, 95.0]", "angle_xz must stay below 90 degrees"),
-        (ANGLE, "value = 10.0", "mirror_x changes the sign of angle_xz, .*symmetric about 0; got 10.0 to 10.0"),
+        (ANGLE, "value = 10.0", r"line \d+.*mirror_x changes the sign of angle_xz, .*symmetric about 0; got 10.0"),
         (X, 'name = "x"\nunit = "mm"\nvalues = [0.0, 5.0]', "mirror_x changes the sign of x"),
+        (X, 'name = "x"\nunit = "mm"\nvalues = [-5.0, 1.0, 5.0]', "symmetric about 0; got -5.0, 1.0, 5.0"),
     ],
 )
 def test_a_wrong_density_is_refused(lhcb: Detector, old: str, new: str, message: str) -> None:

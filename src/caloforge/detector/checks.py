@@ -119,13 +119,15 @@ def _symmetries(form: DetectorForm) -> None:
     for symmetry in form.symmetries:
         for number, condition in enumerate(form.conditions):
             # A condition that is not listed is 0 for every shower, which a mirror leaves as it is.
-            if condition.name in _REFLECTED[symmetry] and condition.low != -condition.high:
+            drawn = condition.values or (condition.low, condition.high)
+            if condition.name in _REFLECTED[symmetry] and drawn != tuple(-value for value in reversed(drawn)):
+                word, key = (" to ", "low") if not condition.values else (", ", "values")
                 raise MisfitError(
                     f"{symmetry} changes the sign of {condition.name}, so its range must be symmetric about 0; "
-                    f"got {condition.low} to {condition.high}",
+                    f"got {word.join(map(str, drawn))}",
                     "conditions",
                     number,
-                    "low",
+                    "value" if "value" in condition.model_fields_set else key,
                 )
     for number, cells in enumerate(form.cells):
         if cells.sectors and cells.sectors % 2 and "mirror_x" in form.symmetries:
