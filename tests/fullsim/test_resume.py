@@ -103,9 +103,8 @@ def wait_for_shards(process: subprocess.Popen[str], output: Path, count: int) ->
 
 
 def children(pid: int) -> list[int]:
-    """Its worker processes, without the tracker of resources that multiprocessing starts."""
-    found = [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-    return [child for child in found if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes()]
+    """Its worker processes."""
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
 def is_gone(pid: int) -> bool:

@@ -36,6 +36,16 @@ class Work:
         """Return the file of the events ``start`` to ``stop``."""
         return self.folder / f"shard-{start:09}-{stop:09}.h5"
 
+    def log(self, worker: int | str) -> Path:
+        """Return the file for what the Geant4 of a worker prints."""
+        return self.folder / f"geant4-{worker}.log"
+
+    def kept(self, log: Path) -> str:
+        """Return the end of an error message: what stays, and where Geant4's ``log`` is."""
+        return (
+            f"the finished showers are kept in {self.folder}, from where the same command goes on; Geant4's log: {log}"
+        )
+
     def missing(self, job: Job) -> list[tuple[int, int]]:
         """Return the shards still to be made; removes damaged ones."""
         missing = []

@@ -7,8 +7,10 @@ task is in place, ("failed", text) before an end by an error. Tasks from the par
 from __future__ import annotations
 
 import os
+import select
 import signal
 import sys
+import threading
 import traceback
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
@@ -17,7 +19,6 @@ from pathlib import Path
 from caloforge.detector import Conditions, detector_from_toml
 from caloforge.errors import CaloForgeError
 from caloforge.fullsim.primaries import make_primaries
-from caloforge.processes import end_with_parent
 from caloforge.showers import Showers, save
 
 
@@ -31,15 +32,17 @@ class Task:
     path: Path
 
 
-def work(connection: Connection, toml: str, physics_list: str, environment: dict[str, str], log: Path) -> None:
-    """Simulate the tasks that come through ``connection`` until it closes."""
+def work() -> None:
+    """Simulate the tasks that come through the connection whose file descriptor is the program's argument.
+
+    The first message on it is the detector's TOML and the physics list. The process ends with the connection, also amid a task.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    _redirect(log)
-    end_with_parent()
-    os.environ.update(environment)
+    connection = Connection(int(sys.argv[1]))
+    threading.Thread(target=_end_with, args=[connection], daemon=True).start()
     try:
-        _serve(connection, toml, physics_list)
-    except (EOFError, BrokenPipeError):
+        _serve(connection, *connection.recv())
+    except (EOFError, BrokenPipeError, ConnectionResetError):
         pass
     except Exception as error:
         traceback.print_exc()
@@ -49,6 +52,13 @@ def work(connection: Connection, toml: str, physics_list: str, environment: dict
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(0)  # Geant4's own clean-up at the end of a process is not safe
+
+
+def _end_with(connection: Connection) -> None:
+    other_end = select.poll()
+    other_end.register(connection.fileno(), 0)  # of no event but its closing
+    other_end.poll()
+    os._exit(1)
 
 
 def _serve(connection: Connection, toml: str, physics_list: str) -> None:
@@ -66,14 +76,3 @@ def _serve(connection: Connection, toml: str, physics_list: str) -> None:
         facts = {"seconds": deposits.seconds, "geant4": engine.version}
         save(task.path, showers, source="geant4", provenance=facts, overwrite=True)
         connection.send(("shard",))
-
-
-def _redirect(log: Path) -> None:
-    """Send everything this process prints, from C++ too, to the log; and give it nothing to read."""
-    sys.stdout.flush()
-    sys.stderr.flush()
-    target = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
-    nothing = os.open(os.devnull, os.O_RDONLY)
-    os.dup2(nothing, 0)
-    os.dup2(target, 1)
-    os.dup2(target, 2)
