@@ -23,6 +23,7 @@ ORDER = (
     "random",
     "progress",
     "processes",
+    "clusters",
     "detector",
     "showers",
     "observables",
@@ -103,7 +104,19 @@ def test_relative_imports_and_imports_in_functions_are_seen() -> None:
 
 @pytest.mark.parametrize("code", ["import caloforge", "from caloforge.cli import main; main(['--help'])"])
 def test_cheap_entrances_import_nothing_heavy(code: str) -> None:
-    heavy = {"torch", "matplotlib", "sklearn", "onnxruntime", "scipy", "h5py", "pandas", "mplhep", "hist"}
+    heavy = {
+        "torch",
+        "matplotlib",
+        "sklearn",
+        "onnxruntime",
+        "scipy",
+        "h5py",
+        "pandas",
+        "mplhep",
+        "hist",
+        "dask",
+        "distributed",
+    }
     script = f"import sys\n{code}\nprint('loaded:', *sorted(m for m in sys.modules if '.' not in m))"
     environment = os.environ | {"PYTHONPATH": str(SOURCE.parent)}
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, env=environment)

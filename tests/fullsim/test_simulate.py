@@ -72,6 +72,19 @@ def test_an_event_is_the_same_in_any_run(
     assert (other.energies != few.energies).any(axis=1).all()
 
 
+def test_a_script_needs_no_guard(small: Path, geant4: None, tmp_path: Path) -> None:
+    """Its processes do not run it once more, as those of multiprocessing would."""
+    script = tmp_path / "script.py"
+    script.write_text(
+        f"import caloforge\ncaloforge.simulate({str(small)!r}, 3, output={str(tmp_path / 'full.h5')!r}, workers=2)\n"
+        "print('once')\n"
+    )
+    environment = dict(os.environ, PYTHONPATH=os.pathsep.join(sys.path))
+    done = subprocess.run([sys.executable, script], env=environment, capture_output=True, text=True, check=True)
+    assert (done.stdout, done.stderr) == ("once\n", "")
+    assert len(load(tmp_path / "full.h5")) == 3
+
+
 def test_conditions_of_a_file(full: Path, small: Path, tmp_path: Path) -> None:
     line = ["simulate", str(small), "--like", str(full), "-n", "5", "--seed", "9", "--workers", "1", "--json"]
     assert main([*line, "-o", str(tmp_path / "like.h5")]) == 0

@@ -33,6 +33,10 @@ def simulate(
     workers: Annotated[
         int | None, typer.Option(help="Processes; one a core by default. Does not change the showers.")
     ] = None,
+    cluster: Annotated[
+        str | None,
+        typer.Option(metavar="ADDRESS|YAML", help="Use a Dask cluster: tcp://host:8786, or a file of batch jobs."),
+    ] = None,
     seed: Annotated[int, typer.Option(help="Seed of conditions and Geant4; the same seed gives the same showers.")] = 0,
     like: Annotated[
         Path | None,
@@ -58,6 +62,7 @@ def simulate(
         energy=energy,
         particle=None if particle is None else mixture(particle),
         workers=workers,
+        cluster=cluster,
         overwrite=overwrite,
         progress=not as_json,
         verbose=verbose,

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import platform
+from contextlib import ExitStack
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from caloforge.clusters import read_cluster
 from caloforge.detector import Detector, Energy, Particle
 from caloforge.detector.materials import elements_of
 from caloforge.errors import RequestError
+from caloforge.fullsim.cluster import simulate_shards_on_cluster
 from caloforge.fullsim.farm import simulate_shards
 from caloforge.fullsim.job import Job, make_job
 from caloforge.fullsim.physics_data import PhysicsData, prepare_physics_data
@@ -30,6 +33,7 @@ def simulate(
     energy: Energy | None = None,
     particle: Particle | None = None,
     workers: int | None = None,
+    cluster: str | Path | None = None,
     overwrite: bool = False,
     progress: bool = False,
     verbose: bool = False,
@@ -52,6 +56,8 @@ def simulate(
         particle: PDG code, or the weight of each code of a mixture, such as ``{11: 3, 211: 1}``; the detector's first
             by default. Where the detector names no physics list, the particles decide it.
         workers: processes, each with a Geant4 of its own; as many as this process may use cores by default.
+        cluster: do it on a Dask cluster instead: the address of a scheduler, such as ``tcp://host:8786``, or a YAML
+            file that describes batch jobs (:func:`caloforge.clusters.read_cluster`). The showers are the same.
         overwrite: replace an existing output, and throw away an unfinished run with other settings.
         progress: draw a bar on the error stream.
         verbose: copy what Geant4 prints to the error stream.
@@ -60,30 +66,49 @@ def simulate(
         The path of the output.
 
     Raises:
-        RequestError: a wrong value, before Geant4 starts; ``MissingExtraError`` without the extra ``fullsim``.
+        RequestError: a wrong value, before Geant4 starts, a cluster that does not answer, or one of its workers with
+            other versions or tables; ``MissingExtraError`` without the extra ``fullsim``, or ``cluster``.
         WorkError: Geant4 ended with an error, a worker was killed, or the disk is full.
     """
     output = check_output(output, overwrite=overwrite)
+    if workers is not None and cluster is not None:
+        raise RequestError(
+            "workers are processes on this machine, of which a cluster needs none; leave out one of them"
+        )
     if workers is None:
         workers = available_cores()
     if workers < 1:
         raise RequestError(f"workers must be at least 1; got {workers}")
+    where = None if cluster is None else read_cluster(cluster)
     job = make_job(detector, n, seed=seed, like=like, energy=energy, particle=particle)
     data = prepare_physics_data(job.physics_list, sorted(elements_of(job.detector)))
     identity = job.identity() | {"tables": data.description}
-    with open_work(output, identity, overwrite=overwrite) as work:
+    with ExitStack() as stack:
+        client = None if where is None else stack.enter_context(where.connect())
+        work = stack.enter_context(open_work(output, identity, overwrite=overwrite))
         missing = work.missing(job)
         done = job.n - sum(stop - start for start, stop in missing)
         with progress_bar("simulating", job.n, show=progress, done=done) as advance:
-            simulate_shards(
-                job,
-                work,
-                missing,
-                workers=workers,
-                environment=data.environment,
-                advance=advance,
-                verbose=verbose,
-            )
+            if client is None:
+                simulate_shards(
+                    job,
+                    work,
+                    missing,
+                    workers=workers,
+                    environment=data.environment,
+                    advance=advance,
+                    verbose=verbose,
+                )
+            else:
+                simulate_shards_on_cluster(
+                    job,
+                    work,
+                    missing,
+                    client=client,
+                    tables=data.description,
+                    advance=advance,
+                    verbose=verbose,
+                )
         work.merge(job, _provenance(job, data, like), overwrite=overwrite)
     return output
 

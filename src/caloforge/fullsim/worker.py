@@ -35,7 +35,8 @@ class Task:
 def work() -> None:
     """Simulate the tasks that come through the connection whose file descriptor is the program's argument.
 
-    The first message on it is the detector's TOML and the physics list. The process ends with the connection, also amid a task.
+    The first message on it is the detector's TOML and the physics list. The process ends with the connection, also
+    amid a task.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     connection = Connection(int(sys.argv[1]))
