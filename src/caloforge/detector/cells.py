@@ -62,7 +62,7 @@ class RectangularCells(Cells):
 
 @dataclass(frozen=True)
 class PolarCells(Cells):
-    """Rings between ``radii`` (from 0, in mm), each cut into ``sectors`` that begin at the x axis.
+    """Rings between ``radii`` (from 0, in mm), each cut into ``sectors`` that begin at the negative x axis, angle -pi.
 
     The index of a cell is ``n_rings * sector + ring``, the order of CaloChallenge's files.
     """
@@ -85,7 +85,7 @@ class PolarCells(Cells):
     def centres(self) -> NDArray[np.float64]:
         """Half-way between the radii and angles of each cell; mm."""
         radius = (np.array(self.radii[1:]) + self.radii[:-1]) / 2
-        angle = 2 * np.pi * (np.arange(self.sectors) + 0.5) / self.sectors
+        angle = 2 * np.pi * (np.arange(self.sectors) + 0.5) / self.sectors - np.pi
         directions = np.stack([np.cos(angle), np.sin(angle)], axis=1)
         return (directions[:, None, :] * radius[None, :, None]).reshape(-1, 2)
 

@@ -56,7 +56,7 @@ def draw_cells(axes: Axes, cells: Cells, values: NDArray[np.float64], *, pieces:
     Each sector is drawn in several ``pieces``, so that rings look round.
     """
     if isinstance(cells, PolarCells):
-        angles = np.linspace(0.0, 2 * np.pi, pieces * cells.sectors + 1)
+        angles = np.linspace(-np.pi, np.pi, pieces * cells.sectors + 1)
         x, y = np.cos(angles)[:, None] * cells.radii, np.sin(angles)[:, None] * cells.radii
         values = np.ma.repeat(np.ma.asarray(values).reshape(cells.sectors, cells.n_rings), pieces, axis=0)
     else:

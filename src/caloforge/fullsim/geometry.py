@@ -115,9 +115,12 @@ class Volumes(g4.G4VUserDetectorConstruction):  # type: ignore[misc]
     def _box(self, name: str, half: tuple[float, float, float], material: str) -> Any:
         return self._volume(g4.G4Box(name, *half), material)
 
-    def _place(self, volume: Any, mother: Any, z: float, number: int) -> Any:
+    def _place(self, volume: Any, mother: Any, z: float, number: int, half_turn: bool = False) -> Any:
         position = g4.G4ThreeVector(0.0, 0.0, z)
-        return self._keep(g4.G4PVPlacement(None, position, volume, volume.GetName(), mother, False, number, False))
+        turn = self._keep(g4.G4RotationMatrix()) if half_turn else None
+        if turn is not None:
+            turn.rotateZ(math.pi)
+        return self._keep(g4.G4PVPlacement(turn, position, volume, volume.GetName(), mother, False, number, False))
 
     def _fills(self, cells: Cells) -> bool:
         """Whether a grid leaves no rim of the slabs unread."""
@@ -137,7 +140,8 @@ class Volumes(g4.G4VUserDetectorConstruction):  # type: ignore[misc]
             whole = self._box("cells", (cells.extent[0] / 2, cells.extent[1] / 2, slab.thickness / 2), slab.material)
         if whole is not plate:
             self._scored[RIMS].append(plate)
-            self._place(whole, plate, 0.0, 0)
+            # Geant4 counts sectors from the x axis, the detector from the negative one.
+            self._place(whole, plate, 0.0, 0, half_turn=isinstance(cells, PolarCells))
         divide = self._rings if isinstance(cells, PolarCells) else self._strips
         self._scored[scorer_name(self._grids.index(cells))] += divide(whole, slab, cells)
         return plate
