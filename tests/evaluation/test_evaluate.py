@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -11,9 +12,11 @@ import h5py
 import numpy as np
 import pytest
 
-from caloforge.detector import detector_from_toml
+from caloforge.detector import Detector, detector_from_toml, draw_conditions, load_detector
 from caloforge.errors import FormatError, RequestError
 from caloforge.evaluation import Evaluation, evaluate
+from caloforge.evaluation.evaluate import Effort
+from caloforge.random import uniforms
 from caloforge.reports import render_html
 from caloforge.showers import ShowerFile, Showers, save
 
@@ -121,9 +124,9 @@ def test_a_central_cell_without_energy_is_named_and_the_rest_stays(make_showers:
         return dataclasses.replace(showers, energies=energies)
 
     result = evaluate(write(tmp_path / "a.h5", blind(1)), write(tmp_path / "b.h5", blind(2)), quick=True)
-    assert result.skipped["correlation of 1 of the 100 central cells (a)"].endswith(": cells 434")
+    assert result.skipped["correlation of 1 of the central 10 x 10 cells (a)"].endswith(": 434")
     assert result.samples[0].correlations.distance is not None
-    assert "correlation of 1 of the 100 central cells (a) was not compared" in render_html(result)
+    assert "correlation of 1 of the central 10 x 10 cells (a) was not compared" in render_html(result)
 
 
 def test_files_that_cannot_be_compared_are_refused(folder: Path, make_showers: Make, tmp_path: Path) -> None:
@@ -159,3 +162,37 @@ def test_geant4_against_geant4_on_real_showers(shared_data: Path, tmp_path: Path
     assert abs(result.classifier.auc.value - 0.5) < 4 * result.classifier.auc.error
     assert result.correlations.distance is not None
     assert result.correlations.distance.spreads_above_floor < 4
+
+
+def test_fixed_conditions_have_no_range_to_divide_by(tmp_path: Path, make_showers: Make, lhcb: Detector) -> None:
+    text = lhcb.toml.replace('low = 1000.0\nhigh = 100000.0\ndensity = "1/E"', "value = 12345.678")
+    fixed = detector_from_toml(text.replace('low = -20.0\nhigh = 20.0\ndensity = "uniform"', "value = 0.0"))
+    assert (fixed.low == fixed.high).sum() == 2
+    full = write(tmp_path / "full.h5", make_showers(400, seed=1, detector=fixed), "geant4")
+    other = write(tmp_path / "other.h5", make_showers(400, seed=2, detector=fixed))
+    same = write(tmp_path / "same.h5", make_showers(400, seed=1, detector=fixed))
+    found = evaluate([other, same], full, quick=True)
+    assert [sample.same_conditions for sample in found.samples] == [False, True]
+    # Without a range for the energy, the other conditions still decide which showers are shown beside each other.
+    assert [shown.index for shown in found.samples[1].displays] == [shown.index for shown in found.reference.displays]
+
+
+@pytest.mark.parametrize(("name", "panels"), [("atlas-barrel", 31), ("calochallenge-2", 60)])
+def test_detectors_with_layers_are_compared_too(
+    name: str, panels: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    detector = load_detector(name)
+    scale = np.linspace(1.0, 1.5, detector.n_cells)  # the sample has more energy in its back
+    for file, number in (("reference", 0), ("sample", 1)):
+        conditions = draw_conditions(detector, number, 0, 330)
+        energies = uniforms(number, "test", 0, 330, detector.n_cells) ** 8 * scale**number
+        write(tmp_path / f"{file}.h5", Showers(detector, conditions, energies.astype(np.float32)))
+    effort = Effort(bootstraps=5, floors=5, regional=5, matrices=5, rotations=1)
+    monkeypatch.setattr(importlib.import_module("caloforge.evaluation.evaluate"), "QUICK", effort)
+    result = evaluate(tmp_path / "sample.h5", tmp_path / "reference.h5", quick=True)
+    distances = {item.name: item.wasserstein for item in result.samples[0].distances}
+    assert not distances["mean_depth"].within_floor
+    assert distances["barycentre_x"].within_floor
+    assert len(result.reference.correlations.matrix) == len(detector.cell_layers)
+    assert {region.variable for region in result.samples[0].regions} == {"energy"}
+    assert render_html(result).count('class="observable"') == panels

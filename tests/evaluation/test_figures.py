@@ -130,7 +130,7 @@ def test_a_cell_without_spread_correlates_with_nothing() -> None:
 
 def test_cells_without_spread_are_left_out_of_the_distance(lhcb: Detector) -> None:
     rng = np.random.default_rng(9)
-    cells = LogShares(lhcb).cells
+    cells = LogShares(lhcb).members
     sample, reference = rng.normal(size=(2, 120, len(cells))).astype(np.float32)
     plan = Plan(120, 120, False, 6, 6, 1)
     alone = compare_correlations(sample, reference, lhcb, plan)[0].distance
@@ -149,9 +149,9 @@ def test_cells_without_spread_are_left_out_of_the_distance(lhcb: Detector) -> No
 
 def test_the_central_cells_are_a_square_about_the_middle(lhcb: Detector) -> None:
     central = LogShares(lhcb)
-    centres = lhcb.cell_centres[central.cells]
+    centres = lhcb.cell_centres[central.members]
     np.testing.assert_allclose(centres.mean(axis=0), 0.0, atol=1e-9)
-    assert central.shape == (10, 10)
+    assert central.what == "the central 10 x 10 cells"
 
 
 def test_a_figure_that_is_not_finite_raises() -> None:

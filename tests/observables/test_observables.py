@@ -11,9 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from caloforge.detector import Detector, load_detector, mirror_cells
+from caloforge.detector import Detector, draw_conditions, load_detector, mirror_cells
 from caloforge.errors import RequestError
 from caloforge.observables import compute, observables_for, shower_axis, soft_sparsities
+from caloforge.random import uniforms
 from caloforge.showers import Showers
 
 DETECTOR = load_detector("lhcb-ecal")
@@ -177,3 +178,54 @@ def test_the_axis_is_a_unit_vector_and_normal_incidence_has_a_convention(lhcb: D
     np.testing.assert_allclose((axis.along * axis.across).sum(axis=1), 0.0, atol=1e-15)
     np.testing.assert_array_equal(axis.along[1], [1.0, 0.0])
     assert axis.point[0, 0] == pytest.approx(1.0 + lhcb.reference_depth * np.tan(0.3))
+
+
+def test_a_detector_without_angles_and_positions_has_its_axis_in_the_middle() -> None:
+    detector = load_detector("calogan")
+    axis = shower_axis(np.array([[5e4]]), detector)
+    np.testing.assert_array_equal(axis.point, [[0.0, 0.0]])
+    np.testing.assert_array_equal(axis.at(300.0), [[0.0, 0.0]])
+    assert not any(name.endswith(("along", "across")) for name in observables_for(detector))
+
+
+@pytest.mark.parametrize("name", ["atlas-barrel", "calogan", "calochallenge-2"])
+def test_layers_share_the_response_and_place_the_depth(name: str) -> None:
+    detector = load_detector(name)
+    energies = uniforms(3, "test", 0, 20, detector.n_cells) ** 8
+    conditions = draw_conditions(detector, 1, 0, 20).matrix
+    found = compute(energies, conditions, detector)
+    layers = detector.cell_layers
+    shares = np.stack([found[f"layer_{number}_fraction"] for number in range(len(layers))], axis=1)
+    np.testing.assert_allclose(shares.sum(axis=1), found["response"])
+    middles = np.array([(layer.front + layer.back) / 2 for layer in layers])
+    np.testing.assert_allclose(found["mean_depth"], shares @ middles / found["response"])
+    variance = shares @ middles**2 / found["response"] - found["mean_depth"] ** 2
+    np.testing.assert_allclose(found["depth_spread"], np.sqrt(variance))
+
+
+@pytest.mark.parametrize("name", ["atlas-barrel", "calochallenge-2"])
+def test_an_observable_of_a_layer_sees_that_layer_alone(name: str) -> None:
+    detector = load_detector(name)
+    number = len(detector.cell_layers) - 2
+    layer = detector.cell_layers[number]
+    energies = np.zeros((1, detector.n_cells))
+    cells = [layer.offset + 1, layer.offset + len(layer.cells) - 2]
+    energies[0, cells] = 1.0
+    conditions = draw_conditions(detector, 1, 0, 1)
+    entry = [conditions.column(c)[0] if c in detector.condition_names else 0.0 for c in ("x", "y")]
+    found = compute(energies, conditions.matrix, detector)
+    first, second = detector.cell_centres[cells]
+    for column, direction in enumerate("xy"):
+        centre = (first[column] + second[column]) / 2 - entry[column]
+        assert found[f"layer_{number}_barycentre_{direction}"][0] == pytest.approx(centre)
+        spread = abs(first[column] - second[column]) / 2
+        assert found[f"layer_{number}_width_{direction}"][0] == pytest.approx(spread, abs=1e-6)
+        assert found[f"layer_{number + 1}_width_{direction}"][0] == 0
+    assert found["mean_depth"][0] == pytest.approx((layer.front + layer.back) / 2)
+    assert found["depth_spread"][0] == 0
+
+
+def test_the_axis_of_a_layer_lies_where_the_particle_crosses_it(lhcb: Detector) -> None:
+    axis = shower_axis(np.array([[1e4, 1.0, 2.0, 0.3, -0.1]]), lhcb)
+    np.testing.assert_allclose(axis.at(0.0), [[1.0, 2.0]])
+    np.testing.assert_allclose(axis.at(100.0), [[1 + 100 * np.tan(0.3), 2 + 100 * np.tan(-0.1)]])

@@ -146,6 +146,11 @@ class Detector:
         return centres
 
     @property
+    def finest(self) -> float:
+        """The smallest width of a cell, in mm."""
+        return min(layer.cells.finest for layer in self.cell_layers)
+
+    @property
     def condition_names(self) -> tuple[str, ...]:
         """Names of the conditions, in the order of the columns."""
         return tuple(spec.name for spec in self.conditions)

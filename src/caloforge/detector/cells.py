@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
@@ -20,6 +21,11 @@ class Cells(ABC):
     @abstractmethod
     def extent(self) -> tuple[float, float]:
         """Full width in x and y, in mm."""
+
+    @property
+    @abstractmethod
+    def finest(self) -> float:
+        """The smallest width of a cell, in mm."""
 
     @abstractmethod
     def centres(self) -> NDArray[np.float64]:
@@ -47,6 +53,10 @@ class RectangularCells(Cells):
     @property
     def extent(self) -> tuple[float, float]:
         return self.shape[0] * self.size[0], self.shape[1] * self.size[1]
+
+    @property
+    def finest(self) -> float:
+        return min(self.size)
 
     def centres(self) -> NDArray[np.float64]:
         axes = [(np.arange(n) - (n - 1) / 2) * size for n, size in zip(self.shape, self.size, strict=True)]
@@ -81,6 +91,11 @@ class PolarCells(Cells):
     @property
     def extent(self) -> tuple[float, float]:
         return 2 * self.radii[-1], 2 * self.radii[-1]
+
+    @property
+    def finest(self) -> float:
+        """The smallest step between radii."""
+        return min(outer - inner for inner, outer in itertools.pairwise(self.radii))
 
     def centres(self) -> NDArray[np.float64]:
         """Half-way between the radii and angles of each cell; mm."""

@@ -1,4 +1,4 @@
-"""Mean images and correlations between cells, and how far they are from the reference's."""
+"""Mean images and correlations between cells or their layers, and how far they are from the reference's."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import numpy as np
 from numpy.typing import NDArray
 
-from caloforge.detector import Detector
+from caloforge.detector import Detector, RectangularCells
 from caloforge.errors import RequestError
 from caloforge.evaluation.distances import with_errors
 from caloforge.evaluation.resampling import Plan, Weights, noise_ratio
@@ -19,23 +19,37 @@ _LEAST_SPREAD = 1e-9
 
 
 class LogShares:
-    """log(e / E + 1e-4) of the central cells: (N, n_cells) MeV and (N,) MeV to (N, K) float32.
+    """log(e / E + 1e-4) of K cells or layers of cells: (N, n_cells) MeV and (N,) MeV to (N, K) float32.
 
     The share of the incident energy, so that the correlation is that of the shape and not of the energy; the offset
-    lets cells with next to nothing count as equal. The square of cells is 9 x 9, or 10 x 10 where the grid is even.
+    lets cells with next to nothing count as equal. Of one grid the central cells: a square of 9 x 9, or 10 x 10 where
+    the grid is even, or of round ones the 100 nearest to the middle. Of several, the sums of the layers.
     """
 
     max_events = 50_000
 
     def __init__(self, detector: Detector) -> None:
-        sides = [min(n, WINDOW + (n - WINDOW) % 2) for n in detector.cells.shape]
-        starts = [(n - side) // 2 for n, side in zip(detector.cells.shape, sides, strict=True)]
-        ix, iy = (start + np.arange(side) for start, side in zip(starts, sides, strict=True))
-        self.shape = (sides[0], sides[1])
-        self.cells: NDArray[np.int64] = (ix[:, None] * detector.cells.shape[1] + iy[None, :]).reshape(-1)
+        self._starts: list[int] | None = None
+        layers = detector.cell_layers
+        cells = layers[0].cells
+        if len(layers) > 1:
+            self._starts = [layer.offset for layer in layers]
+            self.members = np.arange(len(layers))
+            self.what = f"the {len(layers)} layers of cells"
+        elif isinstance(cells, RectangularCells):
+            sides = [min(n, WINDOW + (n - WINDOW) % 2) for n in cells.shape]
+            starts = [(n - side) // 2 for n, side in zip(cells.shape, sides, strict=True)]
+            ix, iy = (start + np.arange(side) for start, side in zip(starts, sides, strict=True))
+            self.members = (ix[:, None] * cells.shape[1] + iy[None, :]).reshape(-1)
+            self.what = f"the central {sides[0]} x {sides[1]} cells"
+        else:
+            radius = np.linalg.norm(detector.cell_centres, axis=1)
+            self.members = np.sort(np.argsort(radius, kind="stable")[: (WINDOW + 1) ** 2])
+            self.what = f"the {len(self.members)} cells nearest to the middle"
 
     def __call__(self, energies: NDArray[np.floating], incident: NDArray[np.floating]) -> NDArray[np.float32]:
-        return np.log(energies[:, self.cells] / incident[:, None] + OFFSET).astype(np.float32)
+        chosen = energies[:, self.members] if self._starts is None else np.add.reduceat(energies, self._starts, axis=1)
+        return np.log(chosen / incident[:, None] + OFFSET).astype(np.float32)
 
 
 def correlation_matrix(shares: NDArray[np.floating], weights: NDArray[np.floating]) -> NDArray[np.float64]:
@@ -90,12 +104,12 @@ def compare_correlations(
     def described(shares: NDArray[np.float32], used: NDArray[np.bool_], found: Distance | None) -> Correlations:
         matrix = correlation_matrix(shares, np.full(len(shares), 1.0 / len(shares)))
         return Correlations(
-            cells=central.cells.tolist(),
-            shape=central.shape,
+            what=central.what,
+            members=central.members.tolist(),
             offset=OFFSET,
             events=len(shares),
             matrix=np.round(matrix, 4).tolist(),
-            left_out=central.cells[~used].tolist(),
+            left_out=central.members[~used].tolist(),
             distance=found,
         )
 

@@ -23,18 +23,23 @@ def reference_events(conditions: NDArray[np.float64], detector: Detector, count:
 
 
 def nearest_events(conditions: NDArray[np.float64], wanted: NDArray[np.float64], detector: Detector) -> list[int]:
-    """Index of the event nearest to each row of `wanted` in scaled conditions (log where the density is 1/E).
+    """Index of the event nearest to each row of `wanted` in scaled conditions, in log where they count in ratios.
 
-    Each condition is divided by its range; the energy counts five times, since it sets the number of lit cells.
+    Each condition is divided by its range, and left out where it is fixed; the energy counts five times, since it sets
+    the number of lit cells.
     """
 
     def scaled(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
         columns = []
         for column, spec in enumerate(detector.conditions):
             values, low, high = matrix[:, column], spec.low, spec.high
-            if spec.density == "1/E":
+            if low == high:
+                continue
+            if spec.logarithmic:
                 values, low, high = 5 * np.log(values), np.log(low), np.log(high)
             columns.append(values / (high - low))
+        if not columns:  # all are fixed, and every event is as near as any
+            return np.zeros((len(matrix), 1))
         return np.stack(columns, axis=1)
 
     points = scaled(conditions)

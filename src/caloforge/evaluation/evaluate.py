@@ -109,8 +109,7 @@ def evaluate(
     return Evaluation(
         detector=truth.detector.name,
         detector_title=truth.detector.title,
-        cells=truth.detector.cells.shape,
-        cell_size=truth.detector.cells.size,
+        detector_toml=truth.detector.toml,
         condition_names=list(truth.detector.condition_names),
         condition_units=[item.unit for item in truth.detector.conditions],
         quick=quick,
@@ -230,10 +229,10 @@ def _histogram_edges(truth: Sample) -> tuple[dict[str, NDArray[np.float64]], dic
 
 
 def _cells_left_out(results: list[SampleResult]) -> dict[str, str]:
-    """The central cells whose correlations could not be compared, a sample at a time."""
+    """The cells or layers whose correlations could not be compared, a sample at a time."""
     return {
-        f"correlation of {len(cells)} of the {len(result.correlations.cells)} central cells ({result.info.label})": (
-            f"the same energy share in every event of the sample or the reference: cells {', '.join(map(str, cells))}"
+        f"correlation of {len(cells)} of {result.correlations.what} ({result.info.label})": (
+            f"the same energy share in every event of the sample or the reference: {', '.join(map(str, cells))}"
         )
         for result in results
         if (cells := result.correlations.left_out)

@@ -17,15 +17,21 @@ PARTS = 3
 
 
 def tilt(conditions: NDArray[np.float64], detector: Detector) -> NDArray[np.float64]:
-    """(N,) angle between the particle and the normal of the face, rad: arctan of |(tan angle_xz, tan angle_yz)|."""
-    slopes = [np.tan(conditions[:, detector.column(name)]) for name in ("angle_xz", "angle_yz")]
-    return np.arctan(np.hypot(*slopes))
+    """(N,) angle between the particle and the normal of the face, rad: arctan of |(tan angle_xz, tan angle_yz)|.
+
+    An angle that the detector does not have is 0.
+    """
+    square = np.zeros(len(conditions))
+    for name in {"angle_xz", "angle_yz"} & set(detector.condition_names):
+        square += np.tan(conditions[:, detector.column(name)]) ** 2
+    return np.arctan(np.sqrt(square))
 
 
 def compare_regions(sample: Sample, reference: Sample, names: list[str], plan: Plan) -> list[Region]:
     """Wasserstein-1 over sigma in thirds of the reference's energies (MeV) and angles to the normal (rad).
 
-    Parts with fewer than 100 events of either sample, or where an observable has a single value, are left out.
+    Parts with fewer than 100 events of either sample, or where an observable has a single value, are left out, and a
+    variable that is the same for all.
     """
     found = []
     variables = {
@@ -33,6 +39,8 @@ def compare_regions(sample: Sample, reference: Sample, names: list[str], plan: P
         "angle": (tilt(sample.conditions, sample.detector), tilt(reference.conditions, reference.detector)),
     }
     for variable, (values, reference_values) in variables.items():
+        if not np.ptp(reference_values):
+            continue  # the same for all
         edges = np.quantile(reference_values, np.linspace(0, 1, PARTS + 1))
         for low, high in pairwise(edges):
             chosen = (values >= low) & (values <= high)

@@ -161,14 +161,14 @@ class Classifier:
 
 @dataclass(frozen=True)
 class Correlations:
-    """Correlation coefficients of log(e / E + offset) between central cells, row by row of the square of cells.
+    """Correlation coefficients of log(e / E + offset) between cells, or layers of cells: `what` says which.
 
-    A cell that is the same in every event has coefficients of 0. `left_out` are the cells that do not enter the
-    distance, because they are so in this sample or in the reference.
+    `members` are their numbers. One that is the same in every event has coefficients of 0. `left_out` are those that do
+    not enter the distance, because they are so in this sample or in the reference.
     """
 
-    cells: list[int]
-    shape: tuple[int, int]
+    what: str
+    members: list[int]
     offset: float
     events: int
     matrix: list[list[float]]
@@ -221,8 +221,7 @@ class Evaluation:
 
     detector: str
     detector_title: str
-    cells: tuple[int, int]
-    cell_size: tuple[float, float]
+    detector_toml: str
     condition_names: list[str]
     condition_units: list[str]
     quick: bool

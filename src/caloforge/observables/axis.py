@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 Array: TypeAlias = Any
 """A numpy array or a torch tensor; what comes in decides what goes out."""
 
-AXIS_CONDITIONS = ("energy", "x", "y", "angle_xz", "angle_yz")
+_TRANSVERSE = ("x", "y", "angle_xz", "angle_yz")
 
 
 @dataclass(frozen=True)
@@ -24,13 +24,21 @@ class ShowerAxis:
 
     Attributes:
         energy: (N,) incident energy, MeV.
-        point: (N, 2) where the line crosses the detector's reference depth, mm.
+        depth: the detector's reference depth, mm.
+        point: (N, 2) where the line crosses the reference depth, mm.
+        slope: (N, 2) tangents of the angles to the normal in x and y.
         along: (N, 2) unit vector of the line's transverse direction; (1, 0) at normal incidence, by convention.
     """
 
     energy: Array
+    depth: float
     point: Array
+    slope: Array
     along: Array
+
+    def at(self, depth: float) -> Array:
+        """(N, 2) where the line crosses a depth in mm."""
+        return self.point + (depth - self.depth) * self.slope
 
     @property
     def across(self) -> Array:
@@ -42,26 +50,23 @@ class ShowerAxis:
 def shower_axis(conditions: Array, detector: Detector) -> ShowerAxis:
     """Axis of each shower from its conditions.
 
-    point = (x, y) + depth (tan angle_xz, tan angle_yz); along = (tan angle_xz, tan angle_yz) / norm.
+    point = (x, y) + depth (tan angle_xz, tan angle_yz); along = (tan angle_xz, tan angle_yz) / norm. A position or an
+    angle that the detector does not have is 0.
 
     Args:
         conditions: (N, C) matrix in the order of `detector.conditions` (MeV, mm, rad), numpy or torch.
         detector: gives the order of the columns and the reference depth, mm.
 
     Raises:
-        RequestError: the detector's conditions lack the energy, the position or an angle.
+        RequestError: the detector's conditions lack the energy, or the matrix has another shape.
     """
     xp = array_namespace(conditions)
-    names = [condition.name for condition in detector.conditions]
-    missing = [name for name in AXIS_CONDITIONS if name not in names]
-    if missing:
-        raise RequestError(
-            f"detector {detector.name!r} has no condition {', '.join(missing)}; its conditions are {', '.join(names)}, "
-            f"and the shower axis needs {', '.join(AXIS_CONDITIONS)}"
-        )
+    names = detector.condition_names
     if len(conditions.shape) != 2 or conditions.shape[1] != len(names):
         raise RequestError(f"conditions have shape {tuple(conditions.shape)}; expected (N, {len(names)}): {names}")
-    energy, x, y, angle_xz, angle_yz = (conditions[:, names.index(name)] for name in AXIS_CONDITIONS)
+    energy = conditions[:, detector.column("energy")]
+    zero = xp.zeros_like(energy)
+    x, y, angle_xz, angle_yz = (conditions[:, names.index(name)] if name in names else zero for name in _TRANSVERSE)
     slope = xp.stack([xp.tan(angle_xz), xp.tan(angle_yz)], axis=1)
     square = xp.sum(slope * slope, axis=1)
     tilted = square > 1e-12
@@ -73,4 +78,4 @@ def shower_axis(conditions: Array, detector: Detector) -> ShowerAxis:
         axis=1,
     )
     point = xp.stack([x, y], axis=1) + detector.reference_depth * slope
-    return ShowerAxis(energy=energy, point=point, along=along)
+    return ShowerAxis(energy=energy, depth=detector.reference_depth, point=point, slope=slope, along=along)

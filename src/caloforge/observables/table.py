@@ -10,12 +10,15 @@ from typing import TYPE_CHECKING
 from array_api_compat import array_namespace, device
 
 from caloforge.errors import RequestError, unknown_name
-from caloforge.observables import energy, shape
-from caloforge.observables.axis import AXIS_CONDITIONS, Array, ShowerAxis, shower_axis
+from caloforge.observables import depth, energy, shape
+from caloforge.observables.axis import Array, ShowerAxis, shower_axis
 
 if TYPE_CHECKING:
-    from caloforge.detector import Detector
+    from caloforge.detector import CellLayer, Detector
 
+_SHOWER: tuple[shape.Direction, ...] = ("along", "across")
+_PLANE: tuple[shape.Direction, ...] = ("x", "y")
+_IN = {"along": "along", "across": "across", "x": "in x", "y": "in y"}
 ObservableFunction = Callable[[Array, ShowerAxis, "Detector"], Array]
 
 
@@ -39,19 +42,10 @@ class Observable:
 def observables_for(detector: Detector) -> dict[str, Observable]:
     """Observables that make sense for a detector, by name, in the order of reports.
 
-    Raises:
-        RequestError: the detector's conditions do not define a shower axis.
-
     >>> from caloforge.detector import load_detector
     >>> list(observables_for(load_detector("lhcb-ecal")))[:3]
     ['response', 'fraction_1x1', 'fraction_3x3']
     """
-    names = [condition.name for condition in detector.conditions]
-    if any(name not in names for name in AXIS_CONDITIONS):
-        raise RequestError(
-            f"no observables are known for detector {detector.name!r}: its conditions are {', '.join(names)}, "
-            f"expected at least {', '.join(AXIS_CONDITIONS)}"
-        )
     table = [Observable("response", r"$E_\mathrm{vis}/E$", energy.response)]
     table += [
         Observable(
@@ -62,18 +56,24 @@ def observables_for(detector: Detector) -> dict[str, Observable]:
         for side in detector.squares
     ]
     table.append(Observable("hottest_ratio", r"$(E_1-E_2)/(E_1+E_2)$, two hottest cells", energy.hottest_ratio))
-    for direction in ("along", "across"):
+    angled = any(name.startswith("angle") for name in detector.condition_names)
+    for direction in _SHOWER if angled else _PLANE:
         table += [
-            Observable(f"width_{direction}", f"width {direction} [mm]", partial(shape.width, direction=direction)),
+            Observable(f"width_{direction}", f"width {_IN[direction]} [mm]", partial(shape.width, direction=direction)),
             Observable(
-                f"asymmetry_{direction}", f"asymmetry {direction}", partial(shape.asymmetry, direction=direction)
+                f"asymmetry_{direction}", f"asymmetry {_IN[direction]}", partial(shape.asymmetry, direction=direction)
             ),
             Observable(
                 f"barycentre_{direction}",
-                f"barycentre {direction} [mm]",
+                f"barycentre {_IN[direction]} [mm]",
                 partial(shape.barycentre, direction=direction),
             ),
         ]
+    if len(detector.cell_layers) > 1:
+        table += [Observable("mean_depth", "mean depth [mm]", depth.mean_depth)]
+        table += [Observable("depth_spread", "spread of the depth [mm]", depth.depth_spread)]
+        for number, layer in enumerate(detector.cell_layers):
+            table += _of_layer(number, layer)
     table += [
         Observable(
             f"sparsity_{threshold:g}",
@@ -84,6 +84,26 @@ def observables_for(detector: Detector) -> dict[str, Observable]:
         for threshold in detector.sparsity_thresholds
     ]
     return {observable.name: observable for observable in table}
+
+
+def _of_layer(number: int, layer: CellLayer) -> list[Observable]:
+    """What one of several layers of cells shows: its share of the energy, and its centre and width in x and y."""
+    found = [
+        Observable(
+            f"layer_{number}_fraction",
+            rf"$E_{{\mathrm{{layer}}\ {number}}}/E$",
+            partial(depth.layer_fraction, layer=layer),
+        )
+    ]
+    for direction in _PLANE:
+        for name, function in (("barycentre", shape.barycentre), ("width", shape.width)):
+            label = f"{name} in {direction}, layer {number} [mm]"
+            found.append(
+                Observable(
+                    f"layer_{number}_{name}_{direction}", label, partial(function, direction=direction, layer=layer)
+                )
+            )
+    return found
 
 
 def compute(

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 from pathlib import Path
 from typing import Any
 
 from caloforge.errors import RequestError
 from caloforge.evaluation import Evaluation
+from caloforge.evaluation.results import Histogram
 from caloforge.reports import wording
 from caloforge.showers.atomic import atomic_output
 
 JSON_NAME = "report.json"
 HTML_NAME = "report.html"
+MAX_PLOTS = 60  # histograms on a page
 
 
 def check_report_folder(output: str | Path, *, overwrite: bool) -> Path:
@@ -91,12 +94,21 @@ def _plots(evaluation: Evaluation) -> dict[str, Any]:
             "displays": images.event_displays(evaluation),
             "means": images.mean_images(evaluation),
             "response": curves.response_plot(evaluation),
-            "observables": [curves.observable_plot(histogram, evaluation) for histogram in evaluation.histograms],
+            "observables": [curves.observable_plot(histogram, evaluation) for histogram in _plotted(evaluation)],
             "correlations": images.correlation_matrices(evaluation),
             "importance": [
                 curves.importance_plot(sample.classifier, index) for index, sample in enumerate(evaluation.samples)
             ],
         }
+
+
+def _plotted(evaluation: Evaluation) -> list[Histogram]:
+    """The histograms to draw, in their order: all, or where there are very many those that differ most."""
+    worst: dict[str, float] = {}
+    for item in (item for sample in evaluation.samples for item in sample.distances):
+        worst[item.name] = max(worst.get(item.name, -math.inf), item.wasserstein.spreads_above_floor)
+    chosen = sorted(worst, key=worst.__getitem__, reverse=True)[:MAX_PLOTS]
+    return [histogram for histogram in evaluation.histograms if histogram.name in chosen]
 
 
 def _provenance(facts: dict[str, Any]) -> list[tuple[str, str]]:
