@@ -13,7 +13,6 @@ from caloforge.detector import Detector, detector_names
 from caloforge.detector import detectors as find
 from caloforge.detector.draw import draw_picture, draw_text
 from caloforge.errors import RequestError
-from caloforge.fullsim.physics import named_physics
 from caloforge.showers.atomic import atomic_output, check_picture
 from caloforge.units import describe
 
@@ -51,7 +50,7 @@ def _facts(detector: Detector) -> dict[str, Any]:
         "digest": detector.digest,
         "particles": list(detector.particles),
         "symmetries": list(detector.symmetries),
-        "simulation": asdict(detector.simulation) | {"physics_list": named_physics(detector)},
+        "simulation": asdict(detector.simulation),
         "n_layers": detector.n_layers,
         "depth": detector.depth,
         "face": list(detector.face),
@@ -89,6 +88,6 @@ def _text(detector: Detector) -> str:
         low, high = describe(spec.low, spec.unit), describe(spec.high, spec.unit)
         values = ", ".join(describe(value, spec.unit) for value in spec.values)
         lines += [f"  {spec.name:10} {values or f'{low} to {high}, density {spec.density}'}"]
-    physics = named_physics(detector) or "physics list chosen by the particles"
+    physics = detector.simulation.physics_list or "physics list chosen by the particles"
     lines += [f"Geant4: {physics}, production cut {detector.simulation.production_cut:g} mm"]
     return "\n".join([*lines, "", draw_text(detector)])

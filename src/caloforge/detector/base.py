@@ -70,9 +70,9 @@ class ConditionSpec:
 
 @dataclass(frozen=True)
 class Simulation:
-    """How Geant4 simulates the detector: the name of the physics list, and the production cut in mm."""
+    """How Geant4 simulates the detector: physics list (None: the particles decide it) and production cut in mm."""
 
-    physics_list: str = "G4EmStandardPhysics_option1"
+    physics_list: str | None = None
     production_cut: float = 0.7
 
 

@@ -140,7 +140,7 @@ class ObservablesForm(_Form):
 
 
 class SimulationForm(_Form):
-    physics_list: Annotated[str, Field(min_length=1)] = Simulation.physics_list
+    physics_list: Annotated[str, Field(min_length=1)] | None = None
     production_cut: Positive = Simulation.production_cut
 
 

@@ -32,14 +32,13 @@ class Deposits:
 
 
 class Engine:
-    """Geant4, ready to simulate one detector; there can be one in a process, for as long as the process lives."""
+    """Geant4, ready to simulate one detector with one physics list; one a process, for as long as the process lives."""
 
-    def __init__(self, detector: Detector) -> None:
-        self._detector = detector
+    def __init__(self, detector: Detector, physics_list: str) -> None:
         self._manager = g4.G4RunManagerFactory.CreateRunManager(g4.G4RunManagerType.SerialOnly)
         self._actions = _Actions(detector)
         # Geant4 keeps pointers only; without these references Python would free what they point to.
-        physics = _Physics(detector.simulation.physics_list)
+        physics = _Physics(physics_list)
         self._kept = [Volumes(detector), physics, self._actions]
         for part in self._kept:
             self._manager.SetUserInitialization(part)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -40,24 +39,13 @@ PHYSICS_LISTS = {
 }
 
 
-def named_physics(detector: Detector) -> str | None:
-    """The physics list that the file of a detector names, or None where it leaves the choice to the particles.
-
-    >>> from caloforge.detector import load_detector
-    >>> named_physics(load_detector("lhcb-ecal")) is None
-    True
-    """
-    simulation = tomllib.loads(detector.toml).get("simulation", {})
-    return detector.simulation.physics_list if "physics_list" in simulation else None
-
-
 def widest_physics(detector: Detector) -> str:
     """Name of the physics list that a job with all particles of a detector takes.
 
     Raises:
         RequestError: as :func:`choose_physics`.
     """
-    return named_physics(detector) or choose_physics(detector, detector.particles)
+    return detector.simulation.physics_list or choose_physics(detector, detector.particles)
 
 
 def choose_physics(detector: Detector, particles: Iterable[int]) -> str:
@@ -70,7 +58,7 @@ def choose_physics(detector: Detector, particles: Iterable[int]) -> str:
     >>> choose_physics(load_detector("lhcb-ecal"), [11, 211])
     'G4EmStandardPhysics_option1+FTFP_BERT'
     """
-    named, codes = named_physics(detector), sorted(set(particles))
+    named, codes = detector.simulation.physics_list, sorted(set(particles))
     if named is not None and named not in PHYSICS_LISTS:
         raise unknown_name("physics list", named, PHYSICS_LISTS)
     for name in PHYSICS_LISTS if named is None else (named,):

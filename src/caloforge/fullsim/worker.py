@@ -12,7 +12,7 @@ import signal
 import sys
 import threading
 import traceback
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
 
@@ -66,7 +66,7 @@ def _serve(connection: Connection, toml: str, physics_list: str) -> None:
     from caloforge.fullsim.engine import Engine  # loads Geant4, which reads the environment
 
     detector = detector_from_toml(toml)
-    engine = Engine(replace(detector, simulation=replace(detector.simulation, physics_list=physics_list)))
+    engine = Engine(detector, physics_list)
     connection.send(("ready",))
     while True:
         task: Task = connection.recv()
