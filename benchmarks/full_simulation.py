@@ -22,9 +22,9 @@ from fullsim.samples import Samples
 
 import caloforge
 from caloforge.processes import available_cores
-from fullsim import first_use, physics, plots, reference, resume, speed, tables, text
+from fullsim import detectors, first_use, physics, plots, reference, resume, speed, tables, text
 
-PARTS = ("reference", "tables", "physics", "resume", "first-use", "speed")
+PARTS = ("reference", "tables", "physics", "detectors", "resume", "first-use", "speed")
 RESULTS = Path(__file__).parent / "results"
 
 
@@ -32,6 +32,8 @@ def measure(part: str, samples: Samples, test: Path | None) -> dict[str, Any]:
     if part == "reference":
         assert test is not None
         return reference.measure(samples, test)
+    if part == "detectors":
+        return detectors.measure(samples, RESULTS)
     measures = {
         "tables": tables.measure,
         "physics": physics.measure,

@@ -271,11 +271,59 @@ def _speed(part: Record) -> list[str]:
     ]
 
 
+def _detectors(part: Record) -> list[str]:
+    rows = []
+    lines = []
+    for name, item in part["detectors"].items():
+        low, high = item["GeV"]
+        rows.append(
+            [
+                f"`{name}`",
+                f"{item['cells']:,} in {item['cell_layers']}",
+                f"{item['particle']}",
+                f"{low:.1f} to {high:.0f}",
+                _value(item["response"], 4),
+                f"{100 * item['resolution']:.1f} %",
+                f"{100 * item['outside_cells']:.2f} %",
+                f"{100 * item['all_material']:.2f} %",
+                f"{item['ms_per_GeV']:.1f}",
+            ]
+        )
+        if item["cell_layers"] < 10:
+            shares = ", ".join(f"{100 * share:.2f} %" for share in item["layers"])
+            lines.append(f"- `{name}`, share of the energy in its layers of cells: {shares}")
+        lines.append(f"- `{name}`, mean image: `full-simulation-{name}.png`")
+    return [
+        "## Other detectors",
+        "",
+        f"{part['events']:,} showers each of the first particle, conditions as the detector has them, reference tables; "
+        f"processor time on a machine with other work.",
+        "",
+        *_table(
+            [
+                "detector",
+                "cells, layers of cells",
+                "PDG code",
+                "GeV",
+                "mean of E_cells/E",
+                "its spread",
+                "of the active energy outside the cells",
+                "deposited in all material",
+                "ms per GeV",
+            ],
+            rows,
+        ),
+        "",
+        *lines,
+    ]
+
+
 SECTIONS: dict[str, Callable[[Record], list[str]]] = {
     "first-use": _first_use,
     "speed": _speed,
     "reference": _reference,
     "tables": _tables,
     "physics": _physics,
+    "detectors": _detectors,
     "resume": _resume,
 }
