@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import caloforge
 import numpy as np
+
+import caloforge
 from fullsim.samples import Samples
 
 NAMES = ("atlas-barrel", "calogan", "calochallenge-2")

@@ -296,8 +296,8 @@ def _detectors(part: Record) -> list[str]:
     return [
         "## Other detectors",
         "",
-        f"{part['events']:,} showers each of the first particle, conditions as the detector has them, reference tables; "
-        f"processor time on a machine with other work.",
+        f"{part['events']:,} showers each of the first particle, conditions as the detector has them, reference "
+        "tables; processor time on a machine with other work.",
         "",
         *_table(
             [
