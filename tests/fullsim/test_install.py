@@ -35,7 +35,7 @@ HADRONS = "G4EmStandardPhysics_option1+FTFP_BERT"
 ELEMENTS = (1, 6, 82)  # of lhcb-ecal
 # lhcb-ecal, but for electrons and photons only, which three of the four datasets serve.
 ELECTRONS = detector_from_toml(
-    load_detector("lhcb-ecal").toml + '\n[simulation]\nphysics_list = "G4EmStandardPhysics_option1"\n'
+    load_detector("lhcb-ecal").toml + 'physics_list = "G4EmStandardPhysics_option1"\n'  # in its last table
 )
 EMLOW, LEVELS, STATES = "G4EMLOW8.8", "PhotonEvaporation6.1.2", "G4ENSDFSTATE3.0"
 

@@ -187,7 +187,7 @@ def test_the_particles_decide_the_physics_list() -> None:
     assert mixed.identity() != job(11).identity()
     assert mixed.identity() != job({11: 998, 211: 1}).identity()
     assert mixed.identity() == job({211: 2, 11: 1998.0}).identity()
-    named = load_detector("lhcb-ecal").toml + f"\n[simulation]\nphysics_list = '{hadronic}'\n"
+    named = load_detector("lhcb-ecal").toml + f"physics_list = '{hadronic}'\n"  # in its last table
     assert job(11, detector_from_toml(named)).physics_list == hadronic
 
 

@@ -43,7 +43,7 @@ class Engine:
         for part in self._kept:
             self._manager.SetUserInitialization(part)
         self._manager.Initialize()
-        # Before the particles exist Geant4 takes this call without a word and keeps its own 0.7 mm.
+        # Before the particles exist Geant4 takes this call without a word and keeps its own 1 mm.
         physics.SetDefaultCutValue(detector.simulation.production_cut * g4.mm)
 
     @property
