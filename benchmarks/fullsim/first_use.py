@@ -6,12 +6,12 @@ import os
 import shutil
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
 import caloforge
 from fullsim.samples import Samples
+from fullsim.timing import timed
 
 EVENTS = 200
 BAR = 120.0
@@ -26,7 +26,7 @@ def measure(samples: Samples) -> dict[str, Any]:
     home.mkdir(parents=True)
     subprocess.run([sys.executable, "-m", "venv", str(folder / "venv")], check=True)
     programs = folder / "venv" / "bin"
-    install = [str(programs / "pip"), "install", "--quiet", "-c", str(ROOT / "constraints.txt"), f"{ROOT}[fullsim]"]
+    install = [str(programs / "pip"), "install", "-qq", "-c", str(ROOT / "constraints.txt"), f"{ROOT}[fullsim]"]
     subprocess.run(install, check=True)
     packages = subprocess.run([str(programs / "pip"), "list"], check=True, capture_output=True, text=True).stdout
     cut_off = ["unshare", "--map-root-user", "--net"]
@@ -34,22 +34,17 @@ def measure(samples: Samples) -> dict[str, Any]:
         raise SystemExit("unshare cannot take the network away here; run as a user who may make namespaces")
     command = [*cut_off, str(programs / "caloforge"), "simulate", "lhcb-ecal", "-n", str(EVENTS), "-o", "full.h5"]
     environment = {"HOME": str(home), "PATH": f"{programs}:{os.defpath}", "LANG": "C.UTF-8"}
-    load = os.getloadavg()[0]
-    started = time.perf_counter()
-    done = subprocess.run(
-        command, cwd=folder, env=environment, check=True, capture_output=True, text=True, stdin=subprocess.DEVNULL
-    )
-    seconds = time.perf_counter() - started
+    done = timed(command, environment, folder)
     with caloforge.ShowerFile(folder / "full.h5") as file:
         made, tables = len(file), file.provenance["tables"]
     return {
         "events": made,
-        "seconds": seconds,
+        "seconds": done.wall,
         "bar": BAR,
         "cores": os.cpu_count(),
-        "load_before": load,
+        "others": done.others,
         "tables": tables,
-        "said": [*done.stdout.splitlines(), *(line for line in done.stderr.splitlines() if "note" in line)],
+        "said": [*done.out.splitlines(), *(line for line in done.err.splitlines() if "note" in line)],
         "packages": len(packages.splitlines()) - 2,
         "torch_installed": "\ntorch " in packages,
         "cache_megabytes": sum(path.stat().st_size for path in home.rglob("*") if path.is_file()) / 1e6,

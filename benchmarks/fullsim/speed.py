@@ -7,11 +7,8 @@ from __future__ import annotations
 
 import json
 import os
-import resource
-import subprocess
 import sys
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +18,7 @@ import caloforge
 from caloforge.fullsim.physics_data import prepare_physics_data
 from caloforge.fullsim.primaries import event_seeds
 from fullsim.samples import Samples, reference_tables
+from fullsim.timing import timed
 
 SHORT, LONG = 100, 400
 GEV = 10.0
@@ -49,29 +47,27 @@ def measure(samples: Samples) -> dict[str, Any]:
 
 def _prepare(folder: Path, environment: Mapping[str, str]) -> bool:
     """Write the primaries of `simulate`'s own events for the bare loop; whether both make the same showers of them."""
+    output = folder / "untimed.h5"
+    with reference_tables():
+        caloforge.simulate("lhcb-ecal", LONG, output=output, seed=SEED, energy=1e3 * GEV, overwrite=True)
+    showers = caloforge.load(output)
+    form = showers.conditions.to_file_form()
+    momentum = form.momentum.astype(np.float64)
+    directions = momentum / np.linalg.norm(momentum, axis=1, keepdims=True)
+    starts = np.zeros((LONG, 3))
+    starts[:, :2] = form.position
+    starts -= directions * (_BEFORE_FACE / directions[:, 2:])
     for events in (SHORT, LONG):
-        output = folder / f"{events}.h5"
-        with reference_tables():
-            caloforge.simulate(
-                "lhcb-ecal", events, output=output, seed=SEED, energy=1e3 * GEV, workers=1, overwrite=True
-            )
-        showers = caloforge.load(output)
-        form = showers.conditions.to_file_form()
-        momentum = form.momentum.astype(np.float64)
-        directions = momentum / np.linalg.norm(momentum, axis=1, keepdims=True)
-        starts = np.zeros((events, 3))
-        starts[:, :2] = form.position
-        starts -= directions * (_BEFORE_FACE / directions[:, 2:])
         np.savez(
             folder / f"{events}.npz",
-            energies=form.incident_energies[:, 0].astype(np.float64),
-            directions=directions,
-            starts=starts,
+            energies=form.incident_energies[:events, 0].astype(np.float64),
+            directions=directions[:events],
+            starts=starts[:events],
             seeds=event_seeds(SEED, 0, events),
         )
     visible = folder / "visible.npy"
-    _child([sys.executable, str(_BARE), str(folder / f"{SHORT}.npz"), "--visible", str(visible)], environment)
-    ours = caloforge.load(folder / f"{SHORT}.h5").energies.sum(axis=1, dtype=np.float64)
+    timed([sys.executable, str(_BARE), str(folder / f"{SHORT}.npz"), "--visible", str(visible)], environment)
+    ours = showers.energies[:SHORT].sum(axis=1, dtype=np.float64)
     return bool(np.allclose(ours, np.load(visible), rtol=1e-6, atol=0))
 
 
@@ -80,37 +76,15 @@ def _run(name: str, events: int, folder: Path, environment: Mapping[str, str]) -
     ``others``: how many cores were busy with something else meanwhile."""
     if name == "bare":
         command = [sys.executable, str(_BARE), str(folder / f"{events}.npz")]
-        return _child(command, environment, lambda last: float(last["processor"]))
-    workers = {"one worker": "1", "two workers": "2"}[name]
-    command = [sys.executable, "-m", "caloforge", "simulate", "lhcb-ecal", "-n", str(events), "--seed", str(SEED)]
-    command += ["--energy", str(1e3 * GEV), str(1e3 * GEV), "--workers", workers, "--json", "--overwrite"]
-    command += ["-o", str(folder / "timed.h5")]
-    return _child(command, environment, lambda last: events * float(last["provenance"]["seconds_per_event_core"]))
-
-
-def _child(
-    command: list[str], environment: Mapping[str, str], loop: Callable[[Any], float] = lambda last: 0.0
-) -> dict[str, float]:
-    busy, before, started = _busy(), _processor(), time.perf_counter()
-    done = subprocess.run(command, env=environment, check=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
-    wall, processor = time.perf_counter() - started, _processor() - before
-    last = json.loads(done.stdout.decode().strip().splitlines()[-1])
-    others = max(0.0, (_busy() - busy - processor) / wall)
-    return {"wall": wall, "processor": processor, "loop": loop(last), "others": others}
-
-
-def _processor() -> float:
-    """Processor seconds of this process's finished children, theirs included."""
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return used.ru_utime + used.ru_stime
-
-
-def _busy() -> float:
-    """Seconds that all cores together were busy since the machine started."""
-    user, nice, system, _, _, irq, soft, steal = (
-        int(ticks) for ticks in Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:9]
-    )
-    return (user + nice + system + irq + soft + steal) / os.sysconf("SC_CLK_TCK")
+    else:
+        workers = {"one worker": "1", "two workers": "2"}[name]
+        command = [sys.executable, "-m", "caloforge", "simulate", "lhcb-ecal", "-n", str(events), "--seed", str(SEED)]
+        command += ["--energy", str(1e3 * GEV), str(1e3 * GEV), "--workers", workers, "--json", "--overwrite"]
+        command += ["-o", str(folder / "timed.h5")]
+    done = timed(command, environment)
+    last = json.loads(done.out.strip().splitlines()[-1])
+    loop = last["processor"] if name == "bare" else events * last["provenance"]["seconds_per_event_core"]
+    return {"wall": done.wall, "processor": done.processor, "loop": loop, "others": done.others}
 
 
 def _spread(values: list[float]) -> dict[str, float]:

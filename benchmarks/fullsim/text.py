@@ -232,8 +232,8 @@ def _first_use(part: Record) -> list[str]:
         f"New virtual environment (`pip install caloforge[fullsim]`, {part['packages']} packages, torch "
         f"{'installed' if part['torch_installed'] else 'not installed'}), empty cache, no Geant4 data, no network: "
         f"`caloforge simulate lhcb-ecal -n {part['events']} -o full.h5` took **{part['seconds']:.0f} s** on "
-        f"{part['cores']} cores (bar: {part['bar']:.0f} s; load before it {part['load_before']:.1f}). It left "
-        f"{part['cache_megabytes']:.1f} MB of tables in the cache and said:",
+        f"{part['cores']} cores (bar: {part['bar']:.0f} s; other programs kept {part['others']:.2f} cores busy). "
+        f"It left {part['cache_megabytes']:.1f} MB of tables in the cache and said:",
         "",
         "```",
         *part["said"],
