@@ -48,8 +48,10 @@ def electron_file(samples: Samples, gev: float) -> Path:
 
 
 def hadron_file(samples: Samples, name: str) -> Path:
-    detector = normal_incidence(particle=HADRONS[name])
-    return samples.simulated(f"{name}-{HADRON_GEV:g}-GeV", detector, HADRON_EVENTS, seed=HADRONS[name], gev=HADRON_GEV)
+    code = HADRONS[name]
+    return samples.simulated(
+        f"{name}-{HADRON_GEV:g}-GeV", normal_incidence(), HADRON_EVENTS, seed=code, gev=HADRON_GEV, particle=code
+    )
 
 
 def gamma_profile(t: Floats, total: float, a: float, b: float) -> Floats:

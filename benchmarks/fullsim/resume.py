@@ -23,6 +23,7 @@ KILLS = 10
 SEED = 3
 MOMENTS = (0.5, 7.0)
 """Seconds after the start of the command between which the kill falls; Geant4 takes two or three to start."""
+_PROGRAM = b"caloforge.fullsim.worker"
 
 
 def measure(samples: Samples) -> dict[str, Any]:
@@ -75,7 +76,11 @@ def _kill(output: Path, random: np.random.Generator) -> dict[str, Any] | None:
 def _workers(pid: int) -> list[int]:
     try:
         children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-        return [int(child) for child in children if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes()]
+        return [
+            int(child)
+            for child in children
+            if b"caloforge.fullsim.worker" in Path(f"/proc/{child}/cmdline").read_bytes()
+        ]
     except OSError:
         return []
 

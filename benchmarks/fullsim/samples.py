@@ -13,12 +13,12 @@ import caloforge
 from caloforge.detector import Detector, detector_from_toml
 from caloforge.fullsim import datasets
 
-HADRONS = '\n[simulation]\nphysics_list = "G4EmStandardPhysics_option1+FTFP_BERT"\n'
+CUT = "\n[simulation]\nproduction_cut = 0.7\n"
 _ANGLE = re.compile(r'\[\[conditions\]\]\nname = "angle_\w+"\n(?:.+\n)+')
 
 
-def normal_incidence(absorber: str = "G4_Pb", *, cell: float = 20.0, particle: int = 11) -> Detector:
-    """``lhcb-ecal`` for particles along its axis, with another absorber, cells of another size, or for hadrons.
+def normal_incidence(absorber: str = "G4_Pb", *, cell: float = 20.0) -> Detector:
+    """``lhcb-ecal`` for particles along its axis, with another absorber or cells of another size; cut 0.7 mm.
 
     A condition that is not listed is zero, so leaving out the angles leaves normal incidence; particles enter within
     +-5 mm of the middle as they do in ``lhcb-ecal``.
@@ -31,8 +31,7 @@ def normal_incidence(absorber: str = "G4_Pb", *, cell: float = 20.0, particle: i
     text = _replaced(text, "G4_Pb", absorber)
     text = _replaced(text, "shape = [30, 30]", f"shape = [{number}, {number}]")
     text = _replaced(text, "size = [20.0, 20.0]", f"size = [{cell}, {cell}]")
-    text = _replaced(text, "particles = [11]", f"particles = [{particle}]")
-    return detector_from_toml(text if particle == 11 else text + HADRONS)
+    return detector_from_toml(text + CUT)
 
 
 def _replaced(text: str, old: str, new: str) -> str:
@@ -52,7 +51,15 @@ class Samples:
         self.work.mkdir(parents=True, exist_ok=True)
 
     def simulated(
-        self, name: str, detector: Detector | str, n: int, *, seed: int, gev: float | None = None, builtin: bool = False
+        self,
+        name: str,
+        detector: Detector | str,
+        n: int,
+        *,
+        seed: int,
+        gev: float | None = None,
+        particle: int = 11,
+        builtin: bool = False,
     ) -> Path:
         """The file ``name`` of n showers, simulated unless it is there; with built-in or the user's own tables.
 
@@ -63,7 +70,14 @@ class Samples:
             energy = None if gev is None else 1e3 * gev
             with self.builtin_tables() if builtin else reference_tables():
                 caloforge.simulate(
-                    detector, n, output=output, seed=seed, energy=energy, workers=self.workers, progress=True
+                    detector,
+                    n,
+                    output=output,
+                    seed=seed,
+                    energy=energy,
+                    particle=particle,
+                    workers=self.workers,
+                    progress=True,
                 )
         with caloforge.ShowerFile(output) as file:
             if len(file) != n or file.provenance["seed"] != seed or file.provenance["tables_approximate"] != builtin:
