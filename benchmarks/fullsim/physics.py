@@ -17,7 +17,8 @@ from fullsim.samples import Samples, normal_incidence
 from fullsim.stack import Stack
 from fullsim.statistics import DRAWS, Events, Floats, bootstrap, read_events, resolution
 
-EVENTS = {2.0: 16_000, 5.0: 2000, 10.0: 2000, 20.0: 2000, 50.0: 2000}
+ENERGIES = (2.0, 5.0, 10.0, 20.0, 50.0)
+EVENTS = 2000
 HADRONS = {"pi+": 211, "p": 2212}
 HADRON_EVENTS = 500
 HADRON_GEV = 10.0
@@ -28,7 +29,7 @@ MIP_LIKE = 1.5
 
 def measure(samples: Samples) -> dict[str, Any]:
     stack = Stack.of(normal_incidence())
-    electrons = {gev: read_events(electron_file(samples, gev)) for gev in EVENTS}
+    electrons = {gev: read_events(electron_file(samples, gev)) for gev in ENERGIES}
     points = [_point(gev, events, stack) for gev, events in electrons.items()]
     return {
         "stack": vars(stack) | {"stochastic": stack.stochastic()},
@@ -44,7 +45,7 @@ def measure(samples: Samples) -> dict[str, Any]:
 
 def electron_file(samples: Samples, gev: float) -> Path:
     """Those of 2, 10 and 50 GeV are also the reference of :mod:`fullsim.tables`."""
-    return samples.simulated(f"Pb-{gev:g}-GeV-reference", normal_incidence(), EVENTS[gev], seed=round(gev), gev=gev)
+    return samples.simulated(f"Pb-{gev:g}-GeV-reference", normal_incidence(), EVENTS, seed=round(gev), gev=gev)
 
 
 def hadron_file(samples: Samples, name: str) -> Path:

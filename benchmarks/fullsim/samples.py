@@ -13,12 +13,20 @@ import caloforge
 from caloforge.detector import Detector, detector_from_toml
 from caloforge.fullsim import datasets
 
-CUT = "\n[simulation]\nproduction_cut = 0.7\n"
 _ANGLE = re.compile(r'\[\[conditions\]\]\nname = "angle_\w+"\n(?:.+\n)+')
 
 
+def with_cut(cut: float) -> Detector:
+    """``lhcb-ecal`` with another production cut, mm."""
+    return detector_from_toml(_cut(caloforge.load_detector("lhcb-ecal").toml, cut))
+
+
+def _cut(text: str, cut: float) -> str:
+    return _replaced(text, "production_cut = 1.0", f"production_cut = {cut}")
+
+
 def normal_incidence(absorber: str = "G4_Pb", *, cell: float = 20.0) -> Detector:
-    """``lhcb-ecal`` for particles along its axis, with another absorber or cells of another size; cut 0.7 mm.
+    """``lhcb-ecal`` for particles along its axis, with another absorber or cells of another size, and a cut of 0.7 mm.
 
     A condition that is not listed is zero, so leaving out the angles leaves normal incidence; particles enter within
     +-5 mm of the middle as they do in ``lhcb-ecal``.
@@ -31,7 +39,7 @@ def normal_incidence(absorber: str = "G4_Pb", *, cell: float = 20.0) -> Detector
     text = _replaced(text, "G4_Pb", absorber)
     text = _replaced(text, "shape = [30, 30]", f"shape = [{number}, {number}]")
     text = _replaced(text, "size = [20.0, 20.0]", f"size = [{cell}, {cell}]")
-    return detector_from_toml(text + CUT)
+    return detector_from_toml(_cut(text, 0.7))
 
 
 def _replaced(text: str, old: str, new: str) -> str:
