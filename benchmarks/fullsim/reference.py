@@ -16,8 +16,8 @@ from fullsim.statistics import DRAWS, Floats
 EVENTS = 5000
 SEED = 2026
 LABEL = 0.7
-"""Production cut in mm that the provenance of the test file states. Geant4 ignored it (it was set before there were
-particles) and used the 1 mm of its base class."""
+"""Production cut in mm that the provenance of the test file states. Set before Geant4's particles exist it has no
+effect, and the 1 mm of Geant4's base class stay."""
 BARS = {"auc": 0.02, "response": 0.3}
 
 

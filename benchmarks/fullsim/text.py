@@ -58,8 +58,9 @@ def _reference(part: Record) -> list[str]:
         "## Against the test file, reference tables",
         "",
         f"{part['events']:,} showers with freshly drawn conditions (seed {part['seed']}) against the first "
-        f"{part['events']:,} of `lhcb-ecal-electron-test.h5`. That file states a cut of {label['cut']:g} mm, which "
-        f"Geant4 had ignored; it used {part['cut']:g} mm, the cut of `lhcb-ecal`. The stated cut is measured too.",
+        f"{part['events']:,} of `lhcb-ecal-electron-test.h5`. That file states a cut of {label['cut']:g} mm, but its "
+        f"showers are those of {part['cut']:g} mm, which Geant4 keeps where a cut is set before its particles exist; "
+        "`lhcb-ecal` has the latter. Both are measured.",
         "",
         *_table(["what", f"as shipped, cut {part['cut']:g} mm", f"cut {label['cut']:g} mm", "bar"], rows),
         "",
@@ -208,13 +209,16 @@ def _hadrons(part: Record, stack: Record) -> list[str]:
         row("mean depth [mm]", lambda item: _value(item["depth"], 1)),
         row("mean radius [mm]", lambda item: _value(item["radius"], 1)),
         row("like a minimum-ionizing particle [%]", lambda item: _value(item["mip_like"], 1)),
-        row("published: without an inelastic collision [%]", lambda i: f"{i.get('published_mip_like', 0):.1f}"),
+        row(
+            "published: without an inelastic collision [%]",
+            lambda i: f"{i['published_mip_like']:.1f}" if "published_mip_like" in i else "-",
+        ),
     ]
     return [
         f"Hadrons of {part['GeV']:g} GeV (`G4EmStandardPhysics_option1+FTFP_BERT`); like a minimum-ionizing particle: "
         f"less than {part['limit']:.0f} MeV visible, 1.5 times its minimum; published: exp(-depth/lambda) with the "
-        f"pion and nuclear interaction lengths of [1], of which it is {stack['pion_depth']:.2f} and "
-        f"{stack['proton_depth']:.2f} deep.",
+        f"pion and nuclear interaction lengths of [1], which leave out quasi-elastic collisions; the depth is "
+        f"{stack['pion_depth']:.2f} and {stack['proton_depth']:.2f} of them.",
         "",
         *_table(["", "e-", "pi+", "p"], rows),
     ]
