@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -64,8 +65,16 @@ def _physics(part: Record, path: Path) -> None:
     resolution.plot(fine, np.hypot(a * fine, b), color="tab:green", label=rf"{a:.2f} %/$\sqrt{{E}}$ $\oplus$ {b:.2f} %")
     resolution.set(xlabel=r"$1/\sqrt{E/\mathrm{GeV}}$", ylabel=r"$\sigma/E$ [%]", xlim=(0, None), ylim=(0, None))
     resolution.legend()
+    _mark(maximum, energy)
+    _mark(linear, energy)
     figure.suptitle("lhcb-ecal, electrons at normal incidence, Geant4 with reference tables")
     figure.savefig(path, dpi=100)
+
+
+def _mark(axes: Axes, energies: Iterable[float]) -> None:
+    """Ticks at the energies alone."""
+    axes.set_xticks(list(energies), [f"{gev:g}" for gev in energies])
+    axes.minorticks_off()
 
 
 def _draw_profiles(axes: Axes, points: list[Record], stack: Record) -> None:
@@ -88,8 +97,7 @@ def _tables(part: Record, path: Path) -> None:
             energy = np.array([point["GeV"] for point in points])
             axes.errorbar(energy * shift, *_numbers(points, name), fmt="o", color=COLOURS[absorber], label=absorber)
         axes.set(xscale="log", xlabel="E [GeV]", title=name, ylim=(-1.5 * bar, 1.5 * bar))
-        axes.set_xticks(tables.ENERGIES, [f"{gev:g}" for gev in tables.ENERGIES])
-        axes.minorticks_off()
+        _mark(axes, tables.ENERGIES)
     figure.axes[0].set_ylabel("built-in over reference tables [%]")
     figure.axes[0].legend(title="grey: the bar")
     figure.savefig(path, dpi=100)
