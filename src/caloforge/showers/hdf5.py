@@ -10,12 +10,11 @@ showers were made outside a model's domain, ``extrapolated`` (N,) bool. ``layer_
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, Self, TypeVar, cast, get_args
+from typing import Any, Literal, Self, cast, get_args
 
 import h5py
 import numpy as np
@@ -23,20 +22,18 @@ from numpy.typing import NDArray
 
 from caloforge._version import __version__
 from caloforge.detector import Conditions, Detector, detector_from_toml, from_file_form, load_detector
-from caloforge.errors import FormatError, RequestError, WorkError
+from caloforge.errors import FormatError, RequestError
+from caloforge.showers.arrays import append_rows, check_array, count_rows, guarded, new_array, new_file, open_arrays
 from caloforge.showers.atomic import atomic_output
 from caloforge.showers.container import Showers
 from caloforge.showers.interrupts import ctrl_c_waits
 
 FORMAT = "caloforge-showers"
 VERSION = 1
-_T = TypeVar("_T")
 Source = Literal["geant4", "model", "import"]
-_CHUNK_ROWS = 256
 _REQUIRED = ("incident_energies", "showers", "conditions/pdg", "conditions/momentum", "conditions/position")
 _OPTIONAL = ("layer_energies", "absorber_energies")
 _FLAGS = "conditions/extrapolated"
-_KINDS = {"fiu": "real numbers", "iu": "whole numbers", "b": "truth values"}
 
 
 class ShowerWriter:
@@ -83,14 +80,14 @@ class ShowerWriter:
     def __enter__(self) -> Self:
         with ExitStack() as stack:
             partial = stack.enter_context(atomic_output(self.path, overwrite=self._overwrite))
-            self._file = stack.enter_context(_new_file(partial, self.path))
+            self._file = stack.enter_context(new_file(partial, self.path))
             with ctrl_c_waits():
                 self._file.attrs.update(self._attributes)
-                self._create("incident_energies", (1,), np.float32)
-                self._create("showers", (self.detector.n_cells,), np.float32)
-                self._create("conditions/pdg", (), np.int32)
-                self._create("conditions/momentum", (3,), np.float32)
-                self._create("conditions/position", (2,), np.float32)
+                new_array(self._file, "incident_energies", 0, (1,), np.float32)
+                new_array(self._file, "showers", 0, (self.detector.n_cells,), np.float32)
+                new_array(self._file, "conditions/pdg", 0, (), np.int32)
+                new_array(self._file, "conditions/momentum", 0, (3,), np.float32)
+                new_array(self._file, "conditions/position", 0, (2,), np.float32)
             self._stack = stack.pop_all()
         return self
 
@@ -129,19 +126,8 @@ class ShowerWriter:
         if showers.extrapolated is not None or _FLAGS in self._file:
             flags = showers.extrapolated
             columns[_FLAGS] = np.zeros(len(showers), dtype=np.bool_) if flags is None else flags
-        try:
-            with ctrl_c_waits():
-                self._write(self._file, columns, self._length + len(showers))
-        except OSError as error:
-            raise _not_written(self.path, error) from error
+        append_rows(self._file, self.path, self._length, columns)
         self._length += len(showers)
-
-    def _write(self, file: h5py.File, columns: Mapping[str, NDArray[Any]], length: int) -> None:
-        for name, values in columns.items():
-            dataset = file[name] if name in file else self._create(name, values.shape[1:], values.dtype)
-            dataset.resize(length, axis=0)
-            dataset[self._length :] = values
-        file.flush()
 
     def note(self, **facts: Any) -> None:
         """Add facts to the provenance that are known only after the work, such as the time it took.
@@ -154,44 +140,6 @@ class ShowerWriter:
         provenance = json.loads(self._attributes["provenance"]) | facts
         with ctrl_c_waits():
             self._attributes["provenance"] = self._file.attrs["provenance"] = json.dumps(provenance)
-
-    def _create(self, name: str, shape: tuple[int, ...], dtype: Any) -> h5py.Dataset:
-        assert self._file is not None
-        # Showers are sparse: gzip without shuffle is both smaller and faster here than with it.
-        return self._file.create_dataset(
-            name,
-            shape=(self._length, *shape),
-            maxshape=(None, *shape),
-            chunks=(_CHUNK_ROWS, *shape) if shape else (4 * _CHUNK_ROWS,),
-            dtype=dtype,
-            compression="gzip",
-            compression_opts=1,
-            fletcher32=True,
-        )
-
-
-@contextmanager
-def _new_file(partial: Path, path: Path) -> Iterator[h5py.File]:
-    """The file ``partial`` open for writing, closed at the end; errors speak of ``path``."""
-    try:
-        with ctrl_c_waits():
-            file = h5py.File(partial, "w")
-    except OSError as error:
-        raise _not_written(path, error) from error
-    try:
-        yield file
-    finally:
-        try:
-            with ctrl_c_waits():
-                file.close()
-        except (OSError, RuntimeError) as error:  # RuntimeError where an earlier write failed already
-            raise _not_written(path, error) from error
-
-
-def _not_written(path: Path, error: OSError | RuntimeError) -> WorkError:
-    number = getattr(error, "errno", None)
-    reason = os.strerror(number) if number else "HDF5 reports a failed write"
-    return WorkError(f"cannot write {path} ({reason}); make room or choose another place")
 
 
 class ShowerFile:
@@ -213,15 +161,9 @@ class ShowerFile:
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
-        if not self.path.is_file():
-            raise FormatError(f"{self.path}: no such file")
+        self._file = open_arrays(self.path)
         try:
-            with ctrl_c_waits():
-                self._file = h5py.File(self.path, "r")
-        except OSError as error:
-            raise FormatError(f"{self.path}: {_reason_not_opened(self.path)}") from error
-        try:
-            self._guard(self._read_header)
+            guarded(str(self.path), self._read_header)
         except BaseException:
             self.close()
             raise
@@ -245,7 +187,7 @@ class ShowerFile:
     def read(self, start: int = 0, stop: int | None = None) -> Showers:
         """Showers ``start`` to ``stop`` (the end by default), with the rules of slices."""
         rows = slice(*slice(start, stop).indices(len(self))[:2])
-        return self._guard(lambda: self._showers(rows))
+        return guarded(str(self.path), lambda: self._showers(rows))
 
     def blocks(self, size: int = 10_000) -> Iterator[Showers]:
         """All showers, in blocks of ``size``; memory holds one block at a time."""
@@ -254,7 +196,7 @@ class ShowerFile:
 
     def conditions(self) -> Conditions:
         """The conditions of all showers, without reading any energies of cells."""
-        return self._guard(lambda: self._conditions(slice(0, len(self))))
+        return guarded(str(self.path), lambda: self._conditions(slice(0, len(self))))
 
     def _showers(self, rows: slice) -> Showers:
         optional = {name: self._file[name][rows] for name in _OPTIONAL if name in self._file}
@@ -272,17 +214,6 @@ class ShowerFile:
             group["position"][rows],
             group["pdg"][rows],
         )
-
-    def _guard(self, read: Callable[[], _T]) -> _T:
-        try:
-            with ctrl_c_waits():
-                return read()
-        except FormatError:
-            raise
-        except RequestError as error:
-            raise FormatError(f"{self.path}: {error}") from error
-        except OSError as error:
-            raise FormatError(f"{self.path}: a block is damaged or cut ({error})") from error
 
     def _read_header(self) -> None:
         attributes = dict(self._file.attrs)
@@ -303,8 +234,7 @@ class ShowerFile:
         self.provenance = self._provenance(attributes.get("provenance", "{}"))
         toml, name = (str(attributes.get(key, "")) for key in ("detector_toml", "detector"))
         self.detector = detector_from_toml(toml) if toml else load_detector(name)
-        shape = self._file["showers"].shape
-        self._length = int(shape[0]) if shape else 0
+        self._length = count_rows(self._file, "showers")
         self._check_arrays()
 
     def _provenance(self, text: Any) -> dict[str, Any]:
@@ -326,32 +256,15 @@ class ShowerFile:
             "absorber_energies": ("fiu", (self.detector.n_layers,)),
             _FLAGS: ("b", ()),
         }
+        whose = f"{self.detector.name} with {len(self)} showers"
         for name, (kinds, row) in expected.items():
-            if name not in self._file:
-                continue
-            found = self._file[name]
-            if not isinstance(found, h5py.Dataset):
-                raise FormatError(f"{self.path}: {name!r} is a group; an array is needed")
-            if found.shape != (len(self), *row):
-                raise FormatError(
-                    f"{self.path}: {name!r} has shape {found.shape}; {self.detector.name} with "
-                    f"{len(self)} showers needs {(len(self), *row)}"
-                )
-            if found.dtype.kind not in kinds:
-                raise FormatError(f"{self.path}: {name!r} is of the type {found.dtype}; {_KINDS[kinds]} are needed")
+            if name in self._file:
+                check_array(self._file, self.path, name, (len(self), *row), whose, kinds)
 
 
 def _is(value: Any, text: str) -> bool:
     """Whether an attribute, which may be anything, is this text."""
     return isinstance(value, str) and value == text
-
-
-def _reason_not_opened(path: Path) -> str:
-    with path.open("rb") as file:
-        head = file.read(8)
-    if head == b"\x89HDF\r\n\x1a\n":
-        return "the HDF5 file is cut or damaged; copy or make it again"
-    return "not an HDF5 file" if head else "the file is empty"
 
 
 def load(path: str | Path, start: int = 0, stop: int | None = None) -> Showers:
