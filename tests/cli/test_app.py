@@ -8,6 +8,7 @@ import signal
 from collections.abc import Callable
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 
@@ -151,6 +152,32 @@ def test_convert(capsys: Output, tmp_path: Path, showers: Showers) -> None:
     assert Path(back).read_bytes() == content
 
 
+def test_convert_other_peoples_files(capsys: Output, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with h5py.File("gamma.hdf5", "w") as file:
+        file["energy"] = np.full((2, 1), 10.0)
+        for number, shape in enumerate([(3, 96), (12, 12), (12, 6)]):
+            file[f"layer_{number}"] = np.full((2, *shape), 10.0)
+        file["overflow"] = np.ones((2, 3))
+    words = ["convert", "gamma.hdf5", "gamma.h5", "--to", "caloforge", "--detector", "calogan", "--particle", "gamma"]
+    assert main(words) == 0
+    assert capsys.readouterr().out == "gamma.h5: 2 showers, caloforge (no place for: overflow)\n"
+    assert load("gamma.h5").conditions.pdg.tolist() == [22, 22]
+    assert main([*words, "--overwrite", "--binning", "b.xml"]) == 2
+    assert "gamma.hdf5 is in the format calogan, for which no binning can be given" in one_error_line(capsys)
+    with h5py.File("voxels.hdf5", "w") as file:
+        file["incident_energies"] = np.full((2, 1), 10_000.0)
+        file["showers"] = np.ones((2, 6480))
+    words = ["convert", "voxels.hdf5", "voxels.h5", "--to", "caloforge", "--detector", "calochallenge-2"]
+    assert main(words[:5]) == 2
+    assert "cell layer 1 of lhcb-ecal has 30 x 30 cells" in one_error_line(capsys)
+    assert main([*words, "--binning", "none.xml"]) == 2
+    assert "none.xml: No such file" in one_error_line(capsys)
+    assert main(words) == 0
+    assert main(["convert", "voxels.h5", "again.hdf5", "--to", "calochallenge"]) == 0
+    assert main([*words, "--overwrite", "--binning", "again.xml"]) == 0
+
+
 @pytest.mark.parametrize(
     ("error", "code"),
     [
@@ -159,11 +186,15 @@ def test_convert(capsys: Output, tmp_path: Path, showers: Showers) -> None:
         (KeyboardInterrupt(), INTERRUPTED),
     ],
 )
-def test_errors_during_work(error: BaseException, code: int, capsys: Output, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_errors_during_work(
+    error: BaseException, code: int, capsys: Output, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def fail(*arguments: object, **options: object) -> None:
         raise error
 
     monkeypatch.setattr("caloforge.showers.convert.convert", fail)
+    monkeypatch.chdir(tmp_path)
+    Path("a").write_bytes(b"PK\x03\x04")
     assert main(["convert", "a", "b", "--to", "caloforge"]) == code
     if code == 1:
         assert "failed" in (line := one_error_line(capsys)) or "No space left" in line

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 
@@ -64,7 +65,14 @@ def test_unknown_format_and_existing_output(tmp_path: Path, hdf5: Path) -> None:
         convert(hdf5, hdf5, "caloforge")
     assert convert(hdf5, hdf5, "caloforge", overwrite=True) == 40
     assert len(load(hdf5)) == 40
-    assert format_names() == ("caloforge", "lhcb-npz")
+    assert format_names() == ("caloforge", "calochallenge", "calogan", "lhcb-npz")
+
+
+def test_what_is_said_of_a_file_that_says_it_itself(tmp_path: Path, hdf5: Path, npz: Path) -> None:
+    with pytest.raises(RequestError, match="in.h5 is in the format caloforge, for which no particle can be given"):
+        convert(hdf5, tmp_path / "x.npz", "lhcb-npz", particle=11)
+    with pytest.raises(RequestError, match="in.npz is in the format lhcb-npz, for which no binning can be given"):
+        convert(npz, tmp_path / "x.h5", "caloforge", binning="binning.xml")
 
 
 def test_extrapolated_showers_are_not_written_without_their_flag(tmp_path: Path, showers: Showers) -> None:
@@ -131,8 +139,12 @@ def test_a_cut_or_foreign_file_is_refused(tmp_path: Path, npz: Path, showers: Sh
     with pytest.raises(FormatError, match="not a readable npz file"):
         convert(npz, tmp_path / "x.h5", "caloforge")
     (tmp_path / "text").write_text("hello")
-    with pytest.raises(FormatError, match="none of the formats that can be read: caloforge, lhcb-npz"):
+    with pytest.raises(FormatError, match="none of the formats that can be read: caloforge, calochallenge, calogan, "):
         convert(tmp_path / "text", tmp_path / "x.h5", "caloforge")
+    with h5py.File(tmp_path / "other.h5", "w") as file:
+        file["images"] = np.zeros(3)
+    with pytest.raises(FormatError, match="none of the formats .*; at its root stand images"):
+        convert(tmp_path / "other.h5", tmp_path / "x.h5", "caloforge")
     with pytest.raises(FormatError, match="No such file"):
         convert(tmp_path / "none", tmp_path / "x.h5", "caloforge")
     with pytest.raises(FormatError, match="no such file"):

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from caloforge.cli.particles import particle_code
 from caloforge.showers import convert as converter
 
 
@@ -18,16 +19,33 @@ def convert(
     detector: Annotated[
         str, typer.Option(help="Name or TOML file of the detector, for formats that do not carry it.")
     ] = "lhcb-ecal",
+    particle: Annotated[
+        str | None,
+        typer.Option(help="PDG code or name, for formats that do not carry it; the detector's first by default."),
+    ] = None,
+    binning: Annotated[
+        Path | None,
+        typer.Option(metavar="XML", help="CaloChallenge's binning file of IN; it must agree with the detector."),
+    ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the output if it exists.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Convert a file of showers to another format.
 
-    lhcb-npz keeps the energies of the cells and the conditions only; the line printed says what it has no place for.
-    Showers flagged as extrapolated are not converted to it.
+    The line printed says what has no place in the output. Showers that its format would tell wrongly are refused:
+    flagged as extrapolated, or off the middle or of several particles for calochallenge and calogan. With calochallenge
+    the binning file comes beside the output, with the ending .xml.
     """
-    showers = converter.convert(source, output, to, detector=detector, overwrite=overwrite)
-    lost = converter.no_place_for(to)
+    lost = converter.no_place_for(to, source)
+    showers = converter.convert(
+        source,
+        output,
+        to,
+        detector=detector,
+        particle=None if particle is None else particle_code(particle),
+        binning=binning,
+        overwrite=overwrite,
+    )
     if as_json:
         facts = {"output": str(output), "format": to, "showers": showers, "no_place_for": lost}
         typer.echo(json.dumps(facts))

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import h5py
-import numpy as np
 from numpy.typing import NDArray
 
 from caloforge.errors import FormatError, RequestError, WorkError
@@ -163,24 +162,14 @@ def append_rows(file: h5py.File, path: Path, start: int, columns: Mapping[str, N
         raise not_written(path, error) from error
 
 
-def write_arrays(
-    path: Path,
-    rows: Mapping[str, tuple[int, ...]],
-    blocks: Iterable[Mapping[str, NDArray[Any]]],
-    *,
-    overwrite: bool,
-) -> None:
-    """Write a file of float32 arrays, block by block; it appears only when it is whole.
-
-    Args:
-        rows: the shape of one row of each array, for a file without any.
+def write_arrays(path: Path, blocks: Iterable[Mapping[str, NDArray[Any]]], *, overwrite: bool) -> None:
+    """Write a file of arrays, block by block; it appears only when it is whole. Blocks may have no rows.
 
     Raises:
         RequestError: the output exists and ``overwrite`` is False, or its folder does not exist.
         WorkError: the file cannot be written.
     """
     with atomic_output(path, overwrite=overwrite) as partial, new_file(partial, path) as file:
-        append_rows(file, path, 0, {name: np.empty((0, *shape), dtype=np.float32) for name, shape in rows.items()})
         start = 0
         for columns in blocks:
             append_rows(file, path, start, columns)

@@ -102,3 +102,28 @@ def concatenate(parts: Sequence[Showers]) -> Showers:
         np.concatenate(absorbers) if len(absorbers) == len(parts) else None,
         flags,
     )
+
+
+def check_unflagged(showers: Showers, form: str) -> None:
+    """Refuse showers flagged as extrapolated, for a format that cannot tell it.
+
+    Raises:
+        RequestError: some are.
+    """
+    if showers.extrapolated is not None and showers.extrapolated.any():
+        raise RequestError(
+            f"some showers are flagged as extrapolated, outside the domain of their model, and {form} has no place for "
+            "that flag; keep them in the format caloforge, or generate inside the domain"
+        )
+
+
+def no_showers(detector: Detector) -> Showers:
+    """Showers of a detector, none of them."""
+    conditions = Conditions(detector, np.empty((0, len(detector.conditions))), np.empty(0, dtype=np.int32))
+    return Showers(detector, conditions, np.empty((0, detector.n_cells), dtype=np.float32))
+
+
+def cell_layer_energies(detector: Detector, layer_energies: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Energies of layers (N, n_layers) added up to those of the cell layers, (N, number of cell layers)."""
+    sums = [layer_energies[:, item.first : item.stop].sum(axis=1, dtype=np.float64) for item in detector.cell_layers]
+    return np.stack(sums, axis=1)

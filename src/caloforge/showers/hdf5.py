@@ -23,7 +23,16 @@ from numpy.typing import NDArray
 from caloforge._version import __version__
 from caloforge.detector import Conditions, Detector, detector_from_toml, from_file_form, load_detector
 from caloforge.errors import FormatError, RequestError
-from caloforge.showers.arrays import append_rows, check_array, count_rows, guarded, new_array, new_file, open_arrays
+from caloforge.showers.arrays import (
+    append_rows,
+    block_rows,
+    check_array,
+    count_rows,
+    guarded,
+    new_array,
+    new_file,
+    open_arrays,
+)
 from caloforge.showers.atomic import atomic_output
 from caloforge.showers.container import Showers
 from caloforge.showers.interrupts import ctrl_c_waits
@@ -183,6 +192,11 @@ class ShowerFile:
 
     def __len__(self) -> int:
         return self._length
+
+    @property
+    def block_rows(self) -> int:
+        """A number of showers that fits into memory whatever the number of cells."""
+        return block_rows([self._file["showers"]])
 
     def read(self, start: int = 0, stop: int | None = None) -> Showers:
         """Showers ``start`` to ``stop`` (the end by default), with the rules of slices."""

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from caloforge.detector import Conditions, Detector, concatenate_conditions, from_file_form
 from caloforge.errors import FormatError, RequestError
 from caloforge.showers.atomic import atomic_output
-from caloforge.showers.container import Showers
+from caloforge.showers.container import Showers, check_unflagged, no_showers
 
 NO_PLACE_FOR = ("detector", "layer_energies", "absorber_energies", "source", "provenance")
 _NAMES = ("EnergyDeposit", "ParticleMomentum", "ParticlePoint", "ParticlePDG")
@@ -73,7 +73,6 @@ def write_lhcb_npz(
         RequestError: the output exists and ``overwrite`` is False, its folder does not exist, the blocks hold more or
             fewer showers, or some are extrapolated, which the layout cannot tell.
     """
-    empty = Conditions(detector, np.empty((0, len(detector.conditions))), np.empty(0, dtype=np.int32))
     conditions: list[Conditions] = []
     header = {"descr": "<f4", "fortran_order": False, "shape": (length, *detector.cells.shape, 1)}
     with (
@@ -83,16 +82,12 @@ def write_lhcb_npz(
         with archive.open(f"{_NAMES[0]}.npy", "w", force_zip64=True) as member:
             np.lib.format.write_array_header_1_0(member, header)
             for block in blocks:
-                if block.extrapolated is not None and block.extrapolated.any():
-                    raise RequestError(
-                        "some showers are flagged as extrapolated, outside the domain of their model, and lhcb-npz has "
-                        "no place for that flag; keep them in the format caloforge, or generate inside the domain"
-                    )
+                check_unflagged(block, "lhcb-npz")
                 conditions.append(block.conditions)
                 member.write(np.ascontiguousarray(block.energies, dtype="<f4").tobytes())
         if sum(map(len, conditions)) != length:
             raise RequestError(f"announced {length} showers, got {sum(map(len, conditions))}")
-        form = concatenate_conditions([empty, *conditions]).to_file_form()
+        form = concatenate_conditions([no_showers(detector).conditions, *conditions]).to_file_form()
         for name, array in zip(_NAMES[1:], (form.momentum, form.position, form.pdg), strict=True):
             with archive.open(f"{name}.npy", "w") as member:
                 np.lib.format.write_array(member, array, allow_pickle=False)
