@@ -92,7 +92,7 @@ def markdown(found: Evaluation, speed: Bench, big: dict[str, float]) -> str:
         for item in sample.distances:
             cells = [
                 f"{figure.value:.{digits}f} +- {figure.error:.{digits}f}"
-                for distance, digits in ((item.wasserstein, 4), (item.separation, 5))
+                for distance, digits in ((item.wasserstein, 4), (item.figures["separation"], 5))
                 for figure in (distance.value, distance.floor, distance.strictest_floor)
             ]
             lines.append(f"| {item.name} | " + " | ".join(cells) + " |")

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy.stats import wasserstein_distance
 
 from caloforge.errors import RequestError
-from caloforge.evaluation import separation, wasserstein
+from caloforge.evaluation import distance
 from caloforge.evaluation.distances import bin_index, compare, histogram_edges
 from caloforge.evaluation.resampling import Plan, bootstrap, halves, nominal, swapped_pairs
 
@@ -17,7 +17,9 @@ from caloforge.evaluation.resampling import Plan, bootstrap, halves, nominal, sw
 @given(shift=st.floats(-10, 10), scale=st.floats(0.1, 10))
 def test_a_shift_of_the_whole_sample_is_its_own_distance(shift: float, scale: float) -> None:
     reference = np.random.default_rng(1).normal(size=200) * scale
-    assert wasserstein(reference + shift, reference) == pytest.approx(abs(shift) / reference.std(), abs=1e-9)
+    assert distance("wasserstein", reference + shift, reference) == pytest.approx(
+        abs(shift) / reference.std(), abs=1e-9
+    )
 
 
 @given(n=st.integers(3, 60), m=st.integers(3, 60), seed=st.integers(0, 100))
@@ -25,17 +27,16 @@ def test_wasserstein_agrees_with_scipy_for_any_sizes(n: int, m: int, seed: int) 
     rng = np.random.default_rng(seed)
     sample, reference = rng.normal(0.3, 1.2, n).round(1), rng.exponential(size=m)
     expected = wasserstein_distance(sample, reference) / reference.std()
-    assert wasserstein(sample, reference) == pytest.approx(expected, abs=1e-12)
+    assert distance("wasserstein", sample, reference) == pytest.approx(expected, abs=1e-12)
 
 
 def test_separation_is_zero_for_equal_and_one_for_disjoint_samples() -> None:
     x = np.linspace(0, 1, 1000)
-    assert separation(x, x) == 0.0
-    assert separation(x + 10, x, np.linspace(0, 11, 12)) == pytest.approx(1.0)
+    assert distance("separation", x, x) == 0.0
+    assert distance("separation", x + 10, x, edges=np.linspace(0, 11, 12)) == pytest.approx(1.0)
     # Two bins, h1 = (1, 0), h2 = (1/2, 1/2): 1/2 (1/4 / (3/2) + 1/4 / (1/2)) = 1/3.
-    assert separation(np.array([0.1] * 4), np.array([0.1, 0.1, 0.9, 0.9]), np.array([0, 0.5, 1])) == pytest.approx(
-        1 / 3
-    )
+    sample, reference = np.array([0.1] * 4), np.array([0.1, 0.1, 0.9, 0.9])
+    assert distance("separation", sample, reference, edges=np.array([0, 0.5, 1])) == pytest.approx(1 / 3)
 
 
 def test_weights_sum_to_one_on_each_side_and_sides_do_not_overlap() -> None:
@@ -60,11 +61,10 @@ def test_the_floor_is_the_mean_distance_of_independent_samples_of_these_sizes() 
     reference = rng.normal(size=m)
     edges = histogram_edges(reference)
     found = compare({"x": rng.normal(size=n)}, {"x": reference}, {"x": edges}, Plan(n, m, False, 10, 300, 1))[0]
-    truth = [(rng.normal(size=n), rng.normal(size=m)) for _ in range(300)]
-    expected = float(np.mean([wasserstein(a, b) for a, b in truth]))
-    assert found.wasserstein.floor.value == pytest.approx(expected, rel=0.15)
-    expected = float(np.mean([separation(a, b, edges) for a, b in truth]))
-    assert found.separation.floor.value == pytest.approx(expected, rel=0.15)
+    truth = [(rng.normal(size=n), rng.normal(size=m)) for _ in range(200)]
+    for name, figure in found.figures.items():
+        expected = float(np.mean([distance(name, a, b, edges=edges) for a, b in truth]))
+        assert figure.floor.value == pytest.approx(expected, rel=0.15), name
 
 
 def test_the_bootstrap_error_is_the_spread_of_repeated_experiments() -> None:
@@ -116,8 +116,10 @@ def test_every_value_has_a_bin_and_lattice_values_share_bins_equally() -> None:
 def test_what_cannot_be_computed_raises() -> None:
     x = np.linspace(0, 1, 10)
     with pytest.raises(RequestError, match="same value"):
-        wasserstein(x, np.ones(10))
+        distance("wasserstein", x, np.ones(10))
     with pytest.raises(RequestError, match="NaN"):
-        wasserstein(np.array([np.nan, 1.0]), x)
+        distance("wasserstein", np.array([np.nan, 1.0]), x)
     with pytest.raises(RequestError, match="empty"):
-        wasserstein(np.array([]), x)
+        distance("wasserstein", np.array([]), x)
+    with pytest.raises(RequestError, match="did you mean 'wasserstein'"):
+        distance("waserstein", x, x)

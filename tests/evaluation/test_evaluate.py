@@ -87,7 +87,7 @@ def test_the_json_is_strict_and_repeats_with_the_seed(found: Evaluation, folder:
     again = evaluate([folder / "good.h5", folder / "scaled.h5"], folder / "full.h5", quick=True).to_json()
     assert {**again, "seconds": 0} == {**plain, "seconds": 0}
     other = evaluate(folder / "good.h5", folder / "full.h5", quick=True, seed=5).to_json()
-    first, second = (tree["samples"][0]["distances"][0]["wasserstein"]["value"] for tree in (plain, other))
+    first, second = (tree["samples"][0]["distances"][0]["figures"]["wasserstein"]["value"] for tree in (plain, other))
     assert first["value"] == second["value"]
     assert first["error"] != second["error"]
 
@@ -112,7 +112,7 @@ def test_an_observable_without_spread_is_named_not_scored(make_showers: Make, tm
         return dataclasses.replace(showers, energies=np.minimum(showers.energies, np.float32(40.0)))
 
     result = evaluate(write(tmp_path / "a.h5", dim(1)), write(tmp_path / "b.h5", dim(2)), quick=True)
-    assert "every reference event has the same value" in result.skipped["sparsity_50"]
+    assert "every reference shower has the same value" in result.skipped["sparsity_50"]
     assert "sparsity_50" not in {item.name for item in result.samples[0].distances}
 
 

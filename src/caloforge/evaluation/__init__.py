@@ -1,7 +1,7 @@
 """How close showers are to a reference: distances with errors and floors. It compares files, never models."""
 
 from caloforge.evaluation.binned import binned_response, energy_edges, response_ratio
-from caloforge.evaluation.distances import separation, wasserstein
+from caloforge.evaluation.distances import distance
 from caloforge.evaluation.evaluate import evaluate
 from caloforge.evaluation.results import Evaluation, Measured, ResponseBins
 
@@ -10,9 +10,8 @@ __all__ = [
     "Measured",
     "ResponseBins",
     "binned_response",
+    "distance",
     "energy_edges",
     "evaluate",
     "response_ratio",
-    "separation",
-    "wasserstein",
 ]

@@ -89,7 +89,7 @@ def collect(path: Path, label: str | None = None, *, max_events: int, progress: 
                 shares.append(log_shares(energies, showers.conditions.column("energy")))
             progress(f"reading {path.name}", start + len(energies), total)
         name = label or ("Geant4" if file.source == "geant4" else path.stem)
-        info = SampleInfo(name, path.name, file.source, total, len(file), file.provenance)
+        info = SampleInfo(name, path.name, file.source, total, len(file), float(total), file.provenance)
     return Sample(
         info=info,
         detector=detector,

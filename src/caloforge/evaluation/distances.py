@@ -1,14 +1,15 @@
-"""Wasserstein-1 distance and separation power, with bootstrap errors and the floor of a perfect sample."""
+"""Distances of samples, each with a standard error and the floor of a perfect sample."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
 
-from caloforge.errors import RequestError
+from caloforge.errors import RequestError, unknown_name
+from caloforge.evaluation.metrics import METRICS, Compared
 from caloforge.evaluation.resampling import Floats, Plan, Weights, nominal
 from caloforge.evaluation.results import Distance, Measured, ObservableDistances
 
@@ -16,9 +17,19 @@ BINS = 50
 
 
 class SortedPair:
-    """Two samples of one number, sorted together once, so that a distance costs one pass for any weights."""
+    """Two samples of one number, sorted together once, so that the distances cost one pass for any weights.
 
-    def __init__(self, sample: NDArray[np.floating], reference: NDArray[np.floating], edges: Floats) -> None:
+    Raises:
+        RequestError: NaN, an empty sample, or a reference without spread.
+    """
+
+    def __init__(
+        self,
+        sample: NDArray[np.floating],
+        reference: NDArray[np.floating],
+        edges: Floats,
+        weights: NDArray[np.floating] | None = None,
+    ) -> None:
         values = np.concatenate([sample, reference]).astype(np.float64)
         if not np.isfinite(values).all():
             raise RequestError("an observable holds NaN or infinity; expected finite values in both samples")
@@ -26,21 +37,41 @@ class SortedPair:
             raise RequestError("a distance needs at least one event on each side; one sample is empty")
         self._order = np.argsort(values, kind="stable")
         self._gaps = np.diff(values[self._order])
+        changes = self._gaps > 0
+        self._steps = slice(None, -1) if changes.all() else np.flatnonzero(changes)
         self._bins = bin_index(values, edges)
         self._n_bins = len(edges) - 1
+        self.sigma = _spread(reference, weights)
 
-    def wasserstein(self, weights: Weights) -> float:
-        """W1 = integral |F_sample - F_reference| dx, in the unit of the values."""
+    def compared(self, weights: Weights) -> Compared:
+        """What the distances need, for one set of weights."""
         signed = (weights.reference - weights.sample)[self._order]
-        return float(np.abs(np.cumsum(signed)[:-1]) @ self._gaps)
+        return Compared(
+            difference=np.cumsum(signed),
+            gaps=self._gaps,
+            steps=self._steps,
+            sample=self._histogram(weights.sample),
+            reference=self._histogram(weights.reference),
+            sizes=weights.sizes,
+            sigma=self.sigma,
+        )
 
-    def separation(self, weights: Weights) -> float:
-        """1/2 sum (h1 - h2)^2 / (h1 + h2) over the bins of the normalised histograms: 0 equal, 1 disjoint."""
-        first = np.bincount(self._bins, weights=weights.sample, minlength=self._n_bins)
-        second = np.bincount(self._bins, weights=weights.reference, minlength=self._n_bins)
-        total = first + second
-        filled = total > 0
-        return float(0.5 * ((first - second)[filled] ** 2 / total[filled]).sum())
+    def _histogram(self, side: Floats) -> Floats:
+        return np.bincount(self._bins, weights=side, minlength=self._n_bins).astype(np.float64, copy=False)
+
+
+def _spread(reference: NDArray[np.floating], weights: NDArray[np.floating] | None) -> float:
+    """Standard deviation of the (weighted) reference."""
+    values = np.asarray(reference, dtype=np.float64)
+    share = np.full(len(values), 1.0 / len(values)) if weights is None else weights / weights.sum()
+    variance = float(share @ (values - share @ values) ** 2)
+    if np.ptp(values) == 0:
+        raise RequestError(
+            f"every reference event has the same value ({values[0]:g}); a distance over sigma is not defined"
+        )
+    if not variance > 0:
+        raise RequestError(f"the weighted variance of the reference is {variance:g}: its weights allow no sigma")
+    return float(variance**0.5)
 
 
 def histogram_edges(reference: NDArray[np.floating], bins: int = BINS, lattice: float | None = None) -> Floats:
@@ -68,41 +99,84 @@ def histogram_edges(reference: NDArray[np.floating], bins: int = BINS, lattice: 
     return edges
 
 
+def why_not(samples: Mapping[str, NDArray[np.floating]], reference: NDArray[np.floating]) -> str | None:
+    """Why an observable cannot be compared, in words, or None where it can.
+
+    Args:
+        samples: the values of each sample by its label.
+        reference: those of the reference.
+
+    >>> why_not({"fast": np.array([0.0, 3.0])}, np.zeros(4))
+    'every reference shower has the same value (0), which leaves no scale; 1 of 2 of fast have another'
+    """
+    for label, values in {"the reference": reference, **samples}.items():
+        bad = int((~np.isfinite(values)).sum())
+        if bad:
+            return f"{bad} of {len(values)} values of {label} are NaN or infinite"
+        if not len(values):
+            return f"{label} has no showers"
+    if np.ptp(reference) > 0:
+        return None
+    others = [
+        f"{int((values != reference[0]).sum())} of {len(values)} of {label} have another"
+        for label, values in samples.items()
+    ]
+    return f"every reference shower has the same value ({reference[0]:g}), which leaves no scale; {', '.join(others)}"
+
+
 def bin_index(values: NDArray[np.floating], edges: Floats) -> NDArray[np.int64]:
     """Bin of each value; values beyond the edges belong to the first and last bin, so that none is lost."""
     return np.clip(np.searchsorted(edges, values, side="right") - 1, 0, len(edges) - 2).astype(np.int64)
 
 
-def wasserstein(sample: NDArray[np.floating], reference: NDArray[np.floating]) -> float:
-    """Wasserstein-1 distance of two samples over the standard deviation of the reference.
+def distance(
+    name: str,
+    sample: NDArray[np.floating],
+    reference: NDArray[np.floating],
+    *,
+    weights: tuple[NDArray[np.floating], NDArray[np.floating]] | None = None,
+    edges: Floats | None = None,
+) -> float:
+    """One distance of two samples, by its name in `caloforge.evaluation.metrics.METRICS`.
+
+    Args:
+        name: such as "wasserstein" (over the reference's standard deviation) or "separation".
+        sample: (n,) values.
+        reference: (m,) values.
+        weights: of the events of both; their scale does not matter.
+        edges: of the bins; those of :func:`histogram_edges` by default.
 
     Raises:
-        RequestError: NaN, an empty sample, or a reference without spread.
+        RequestError: an unknown name, NaN, an empty sample, a reference without spread, or negative weights where the
+            distance is not defined for them.
 
     >>> import numpy as np
     >>> x = np.linspace(0.0, 1.0, 101)
-    >>> round(wasserstein(x + 0.5 * x.std(), x), 6)
+    >>> round(distance("wasserstein", x + 0.5 * x.std(), x), 6)
     0.5
     """
-    pair = SortedPair(sample, reference, histogram_edges(reference))
-    return pair.wasserstein(nominal(len(sample), len(reference))) / float(np.std(reference))
+    if name not in METRICS:
+        raise unknown_name("distance", name, METRICS)
+    if len(sample) == 0 or len(reference) == 0:
+        raise RequestError("a distance needs at least one event on each side; one sample is empty")
+    signed = weights is not None and min(float(np.min(side)) for side in weights) < 0
+    if signed and not METRICS[name].signed:
+        raise RequestError(f"{name}: {NEGATIVE}")
+    measure = nominal(len(sample), len(reference))
+    if weights is not None:
+        measure = measure.times(np.concatenate(weights))
+    bins = histogram_edges(reference) if edges is None else edges
+    pair = SortedPair(sample, reference, bins, None if weights is None else weights[1])
+    return METRICS[name].function(pair.compared(measure))
 
 
-def separation(sample: NDArray[np.floating], reference: NDArray[np.floating], edges: Floats | None = None) -> float:
-    """Separation power of two samples: 0 for equal histograms, 1 for disjoint ones.
-
-    Raises:
-        RequestError: NaN, an empty sample, or (without `edges`) a reference without spread.
-    """
-    pair = SortedPair(sample, reference, histogram_edges(reference) if edges is None else edges)
-    return pair.separation(nominal(len(sample), len(reference)))
-
-
-Metric = Callable[[Weights], Mapping[str, float]]
-
-
-def with_errors(metric: Metric, plan: Plan, scales: Mapping[str, float]) -> dict[str, Distance]:
-    """Value, bootstrap error and floors of metrics that are functions of the weights.
+def with_errors(
+    metric: Callable[[Weights], Mapping[str, float]],
+    plan: Plan,
+    scales: Mapping[str, float],
+    quadratic: Collection[str] = (),
+) -> dict[str, Distance]:
+    """Value, standard error and floors of metrics that are functions of the weights.
 
     The floor is the mean over random halves of the reference times a scale, because the halves are smaller than what is
     compared: noise makes a Wasserstein distance grow as sqrt(1/n + 1/m) and a separation as 1/n + 1/m.
@@ -111,6 +185,7 @@ def with_errors(metric: Metric, plan: Plan, scales: Mapping[str, float]) -> dict
         metric: all metrics, by name, of one set of weights.
         plan: sizes and numbers of draws.
         scales: what the floor from halves is multiplied by, for each metric.
+        quadratic: names of the metrics that are quadratic in the difference of the samples; the others are norms of it.
     """
     found: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
     for kind, weights in plan.draws():
@@ -118,15 +193,42 @@ def with_errors(metric: Metric, plan: Plan, scales: Mapping[str, float]) -> dict
             found[name][kind].append(value)
     result = {}
     for name, kinds in found.items():
-        scale = scales[name]
-        result[name] = Distance(
-            value=Measured(kinds["nominal"][0], float(np.std(kinds["bootstrap"], ddof=1))),
-            floor=Measured(scale * float(np.mean(kinds["halves"])), scale * float(np.std(kinds["halves"], ddof=1))),
-            floor_paired=Measured(float(np.mean(kinds["pairs"])), float(np.std(kinds["pairs"], ddof=1)))
-            if plan.paired
-            else None,
-        )
+        halves = _mean_and_spread(scales[name] * np.array(kinds["halves"]))
+        pairs = _mean_and_spread(np.array(kinds["pairs"])) if plan.paired else None
+        value = kinds["nominal"][0]
+        error = _standard_error(value, np.array(kinds["bootstrap"]), pairs or halves, name in quadratic)
+        result[name] = Distance(value=Measured(value, error), floor=halves, floor_paired=pairs)
     return result
+
+
+def _mean_and_spread(draws: Floats) -> Measured:
+    return Measured(float(draws.mean()), float(draws.std(ddof=1)))
+
+
+def _standard_error(value: float, bootstrap: Floats, floor: Measured, quadratic: bool) -> float:
+    """Standard error of a distance, right at the floor and far from it.
+
+    Bootstrap samples are drawn from two samples that differ already by their noise, so they hold the noise twice. Far
+    from the floor that is of no account; near it the bootstrap's spread is too large: for a quadratic distance with k
+    bins and a true difference L (in units of the noise) the variance is 2 (k + 2 L), that of the bootstrap
+    2 (k + 2 (L + k)), three times as much where L = 0. What holds at L = 0 is the spread of the floor itself. So
+
+        error^2 = s_floor^2 + t (s_bootstrap^2 - s_floor^2)
+
+    with t = L / (L + k) = (value - floor) / (mean of the bootstrap - floor) for a quadratic distance, which is exact
+    there. The variance of a norm (Wasserstein, total variation ...) is soon that of the bootstrap: t rises from 0 to 1
+    between one and two spreads above the floor. For both, the value is taken one spread lower than it is: what matters
+    is the error at the lower end of the interval, where it decides whether the floor is excluded.
+    `benchmarks/calibration.py` counts how often these errors cover.
+    """
+    spread = float(bootstrap.std(ddof=1))
+    above = value - floor.error - floor.value
+    span = float(bootstrap.mean()) - floor.value if quadratic else floor.error
+    share = min(max(above / span, 0.0), 1.0) if span > 0 else 1.0
+    return float((floor.error**2 + share * (spread**2 - floor.error**2)) ** 0.5)
+
+
+NEGATIVE = "negative weights can make bins of the histograms negative, for which it is not defined"
 
 
 def compare(
@@ -135,22 +237,45 @@ def compare(
     edges: Mapping[str, Floats],
     plan: Plan,
 ) -> list[ObservableDistances]:
-    """Distances of every observable named in `edges`, all from the same resampled events.
+    """All distances of every observable named in `edges`, all from the same resampled events.
 
     Raises:
         RequestError: an observable has NaN, or no spread in the reference.
     """
-    pairs = {name: SortedPair(sample[name], reference[name], edges[name]) for name in edges}
-    sigma = {name: float(np.std(reference[name])) for name in edges}
-    for name, value in sigma.items():
-        if not value > 0:
-            raise RequestError(f"{name}: every reference event has the same value; a distance over sigma is undefined")
+    pairs = {name: SortedPair(sample[name], reference[name], edges[name], plan.reference_weights) for name in edges}
+    metrics = {key: metric for key, metric in METRICS.items() if metric.signed or not plan.negative}
 
-    def metric(weights: Weights) -> dict[str, float]:
-        values = {f"w:{name}": pair.wasserstein(weights) / sigma[name] for name, pair in pairs.items()}
-        values.update({f"s:{name}": pair.separation(weights) for name, pair in pairs.items()})
-        return values
+    def values(weights: Weights) -> dict[str, float]:
+        compared = {name: pair.compared(weights) for name, pair in pairs.items()}
+        return {
+            f"{key}:{name}": metric.function(of) for key, metric in metrics.items() for name, of in compared.items()
+        }
 
-    scales = {f"w:{name}": plan.noise for name in pairs} | {f"s:{name}": plan.noise**2 for name in pairs}
-    found = with_errors(metric, plan, scales)
-    return [ObservableDistances(name, sigma[name], found[f"w:{name}"], found[f"s:{name}"]) for name in pairs]
+    names = {key: [f"{key}:{name}" for name in edges] for key in metrics}
+    found = with_errors(
+        values,
+        plan,
+        {item: plan.noise ** METRICS[key].order for key, items in names.items() for item in items},
+        {item for key, items in names.items() for item in items if METRICS[key].order != 1},
+    )
+    return [
+        ObservableDistances(
+            name=name,
+            sigma=pair.sigma,
+            figures={key: found[f"{key}:{name}"] for key in metrics},
+            p_value=ks_p_value(found[f"kolmogorov_smirnov:{name}"].value.value, *plan.sizes),
+            not_computable={key: NEGATIVE for key in METRICS if key not in metrics},
+        )
+        for name, pair in pairs.items()
+    ]
+
+
+def ks_p_value(statistic: float, n: float, m: float) -> float:
+    """Probability of at least this Kolmogorov-Smirnov statistic for two independent samples of one continuous law.
+
+    The distribution of the one-sample statistic at n m / (n + m) events, rounded, as scipy has it (method "asymp"). Too
+    large, on the safe side, for values with ties and where the two samples have the same conditions.
+    """
+    from scipy.stats import kstwo
+
+    return float(np.clip(kstwo.sf(statistic, max(round(n * m / (n + m)), 1)), 0.0, 1.0))

@@ -25,7 +25,7 @@ from caloforge.evaluation.collect import (
 )
 from caloforge.evaluation.correlations import compare_correlations, compare_images
 from caloforge.evaluation.displays import nearest_events, read_displays, reference_events
-from caloforge.evaluation.distances import bin_index, compare, histogram_edges
+from caloforge.evaluation.distances import bin_index, compare, histogram_edges, why_not
 from caloforge.evaluation.regions import compare_regions
 from caloforge.evaluation.resampling import Plan
 from caloforge.evaluation.results import (
@@ -95,7 +95,7 @@ def evaluate(
     for path, label in zip(paths, _labels(paths), strict=True):
         samples.append(collect(path, label, max_events=max_events, progress=report))
         check_same_detector(samples[-1], truth)
-    edges, skipped = _histogram_edges(truth)
+    edges, skipped = _histogram_edges(truth, samples)
     spec = truth.detector.conditions[truth.detector.column("energy")]
     limits = energy_edges(spec.low, spec.high, [truth.incident, *(sample.incident for sample in samples)])
     shown = reference_events(truth.conditions, truth.detector)
@@ -146,7 +146,7 @@ def _compare(
     plan = Plan(n, m, paired, effort.bootstraps, effort.floors, seed)
     distances = compare(sample.observables, truth.observables, edges, plan)
     report(stage, 1, 5)
-    regions = compare_regions(sample, truth, list(edges), Plan(n, m, paired, effort.regional, effort.regional, seed))
+    regions = compare_regions(sample, truth, edges, Plan(n, m, paired, effort.regional, effort.regional, seed))
     report(stage, 2, 5)
     names = [*edges, *truth.detector.condition_names]
     classifier = classify(
@@ -214,15 +214,16 @@ def _labels(paths: list[Path]) -> list[str]:
     return [stem if stems.count(stem) == 1 else f"{stem} ({number})" for number, stem in enumerate(stems, start=1)]
 
 
-def _histogram_edges(truth: Sample) -> tuple[dict[str, NDArray[np.float64]], dict[str, str]]:
-    """Bins of each observable, and the observables without spread in the reference with the reason."""
+def _histogram_edges(truth: Sample, samples: list[Sample]) -> tuple[dict[str, NDArray[np.float64]], dict[str, str]]:
+    """Bins of each observable, and the observables that cannot be compared with the reason."""
     edges, skipped = {}, {}
     for name, values in truth.observables.items():
+        reason = why_not({sample.info.label: sample.observables[name] for sample in samples}, values)
+        if reason is not None:
+            skipped[name] = reason
+            continue
         lattice = 1.0 / truth.detector.n_cells if name.startswith("sparsity") else None
-        try:
-            edges[name] = histogram_edges(values, lattice=lattice)
-        except RequestError as error:
-            skipped[name] = str(error)
+        edges[name] = histogram_edges(values, lattice=lattice)
     if not edges:
         raise RequestError(f"{truth.info.file}: no observable varies from event to event; nothing can be compared")
     return edges, skipped

@@ -12,7 +12,7 @@ import numpy as np
 from caloforge.errors import WorkError
 
 FORMAT = "caloforge-evaluation"
-VERSION = 1
+VERSION = 2
 WITHIN_SPREADS = 2.0
 """A distance counts as within the floor up to this many spreads of the floor above its mean."""
 
@@ -36,13 +36,18 @@ class Measured:
 
 @dataclass(frozen=True)
 class SampleInfo:
-    """Where a sample comes from. `events` were used of the `events_in_file` there are."""
+    """Where a sample comes from. `events` were used of the `events_in_file` there are.
+
+    `effective_events` is (sum w)^2 / sum w^2 of their weights w: as many events of weight 1 know as much. Without
+    weights it is `events`.
+    """
 
     label: str
     file: str
     source: str
     events: int
     events_in_file: int
+    effective_events: float
     provenance: dict[str, Any]
 
 
@@ -82,24 +87,47 @@ class Distance:
 
 @dataclass(frozen=True)
 class ObservableDistances:
-    """Distances of one observable; Wasserstein-1 is in units of the reference's standard deviation `sigma`."""
+    """All distances of one observable.
+
+    Attributes:
+        name: of the observable.
+        sigma: standard deviation of the reference, in the observable's unit.
+        figures: the distances by their names in `caloforge.evaluation.metrics.METRICS`.
+        p_value: of the Kolmogorov-Smirnov statistic, for independent samples.
+        not_computable: distances that have no value, with the reason.
+    """
 
     name: str
     sigma: float
-    wasserstein: Distance
-    separation: Distance
+    figures: dict[str, Distance]
+    p_value: float
+    not_computable: dict[str, str]
+
+    @property
+    def wasserstein(self) -> Distance:
+        """Wasserstein-1 in units of `sigma`: the distance by which the report judges."""
+        return self.figures["wasserstein"]
 
 
 @dataclass(frozen=True)
 class Region:
-    """Wasserstein-1 over the reference's sigma, an observable at a time, for part of the conditions."""
+    """The distances for a part of the conditions: a range of the variable, or one particle (then low = high = code).
+
+    `not_computable` says, an observable at a time, why there are no distances in this part.
+    """
 
     variable: str
     low: float
     high: float
     events: int
     events_reference: int
-    wasserstein: dict[str, Distance]
+    distances: list[ObservableDistances]
+    not_computable: dict[str, str]
+
+    @property
+    def wasserstein(self) -> dict[str, Distance]:
+        """Wasserstein-1 over sigma of each observable."""
+        return {item.name: item.wasserstein for item in self.distances}
 
 
 @dataclass(frozen=True)
