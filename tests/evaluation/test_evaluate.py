@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import csv
+import csv
 import dataclasses
 import importlib
 import json
 from collections.abc import Callable
+from io import StringIO
 from pathlib import Path
 
 import h5py
@@ -15,9 +18,11 @@ import pytest
 from caloforge.detector import Detector, detector_from_toml, draw_conditions, load_detector
 from caloforge.errors import FormatError, RequestError
 from caloforge.evaluation import Evaluation, evaluate
+from caloforge.evaluation.distances import why_not
 from caloforge.evaluation.evaluate import Effort
 from caloforge.random import uniforms
-from caloforge.reports import render_html
+from caloforge.reports import render_html, wording
+from caloforge.reports.rows import as_csv
 from caloforge.showers import ShowerFile, Showers, save
 
 Make = Callable[..., Showers]
@@ -126,7 +131,68 @@ def test_a_central_cell_without_energy_is_named_and_the_rest_stays(make_showers:
     result = evaluate(write(tmp_path / "a.h5", blind(1)), write(tmp_path / "b.h5", blind(2)), quick=True)
     assert result.skipped["correlation of 1 of the central 10 x 10 cells (a)"].endswith(": 434")
     assert result.samples[0].correlations.distance is not None
-    assert "correlation of 1 of the central 10 x 10 cells (a) was not compared" in render_html(result)
+    assert "correlation of 1 of the central 10 x 10 cells (a): not computable" in render_html(result)
+
+
+def test_weights_that_undo_a_choice_of_energies_bring_back_the_reference(
+    folder: Path, make_showers: Make, tmp_path: Path
+) -> None:
+    showers = make_showers(2400, seed=7)
+    fraction = np.log(showers.conditions.column("energy") / 1000) / np.log(100)
+    accepted = 0.25 + 0.75 * fraction
+    chosen = showers[uniforms(1, "test/choice", 0, 2400, 1)[:, 0] < accepted]
+    weights = 1 / (0.25 + 0.75 * np.log(chosen.conditions.column("energy") / 1000) / np.log(100))
+    raw = write(tmp_path / "raw.h5", chosen)
+    weighted = write(tmp_path / "weighted.h5", dataclasses.replace(chosen, weights=weights))
+    found = evaluate([raw, weighted], folder / "full.h5", quick=True)
+    first, second = found.samples
+    assert any("conditions differ" in line for line in first.warnings)
+    assert not any("conditions differ" in line for line in second.warnings)
+    assert second.info.effective_events == pytest.approx(weights.sum() ** 2 / (weights**2).sum())
+    assert first.info.effective_events == first.info.events == second.info.events
+    assert second.classifier.events < first.classifier.events
+    assert abs(second.classifier.auc.value - 0.5) < 4 * second.classifier.auc.error
+    assert sum(found.histograms[0].samples[1]) == pytest.approx(weights.sum())
+    expected = np.average(chosen.energies, axis=0, weights=weights)
+    np.testing.assert_allclose(second.mean_image, expected, rtol=1e-4, atol=1e-6)
+    assert any("weighted showers (worth" in line for line in wording.support(second, found))
+
+
+def test_weights_that_leave_too_little_or_subtract_are_refused(
+    folder: Path, make_showers: Make, tmp_path: Path
+) -> None:
+    showers = make_showers(150)
+    one = np.ones(150)
+    one[0] = 1000.0
+    with pytest.raises(RequestError, match="its 150 showers count as 1,"):
+        evaluate(write(tmp_path / "one.h5", dataclasses.replace(showers, weights=one)), folder / "full.h5")
+    one[0] = -1.0
+    with pytest.raises(RequestError, match="1 of 150 weights are negative"):
+        evaluate(write(tmp_path / "minus.h5", dataclasses.replace(showers, weights=one)), folder / "full.h5")
+
+
+def test_what_is_not_computable_in_a_part_says_why(make_showers: Make, tmp_path: Path) -> None:
+    full, showers = make_showers(450, seed=1), make_showers(450, seed=2)
+    low = showers[showers.conditions.column("energy") < 6000]
+    result = evaluate(write(tmp_path / "low.h5", low), write(tmp_path / "full.h5", full, "geant4"), quick=True)
+    parts = [part for part in result.samples[0].regions if part.variable == "energy"]
+    assert len(parts) == 3
+    assert parts[0].distances
+    assert not parts[2].distances
+    assert "a comparison needs 100 of each" in parts[2].not_computable["response"]
+    table = list(csv.DictReader(StringIO(as_csv(result))))
+    missing = [row for row in table if row["note"].startswith("not computable") and row["observable"] == "response"]
+    assert missing
+    assert not any(row["value"] for row in missing)
+
+
+def test_an_observable_that_is_not_finite_is_a_row_that_says_so() -> None:
+    bad = np.array([0.5, np.nan, np.inf])
+    assert why_not({"fast": bad}, np.arange(3.0)) == "2 of 3 values of fast are NaN or infinite"
+    assert why_not({"fast": np.arange(3.0)}, bad) == "2 of 3 values of the reference are NaN or infinite"
+    assert why_not({"fast": np.empty(0)}, np.arange(3.0)) == "fast has no showers"
+    assert "2 of 3 of fast have another" in str(why_not({"fast": np.arange(3.0)}, np.zeros(9)))
+    assert why_not({"fast": np.zeros(3)}, np.arange(3.0)) is None  # a constant sample is far off, not perfect
 
 
 def test_files_that_cannot_be_compared_are_refused(folder: Path, make_showers: Make, tmp_path: Path) -> None:
@@ -139,6 +205,8 @@ def test_files_that_cannot_be_compared_are_refused(folder: Path, make_showers: M
         evaluate([], full)
     with pytest.raises(RequestError, match="at least 100"):
         evaluate(write(tmp_path / "few.h5", make_showers(50)), full)
+    with pytest.raises(RequestError, match="0 showers; a comparison needs at least 100"):
+        evaluate(write(tmp_path / "empty.h5", make_showers(10)[:0]), full)
     showers = make_showers(120)
     toml = showers.detector.toml.replace('name = "lhcb-ecal"', 'name = "other"')
     other = detector_from_toml(toml)

@@ -37,6 +37,23 @@ def test_errors_of_response_and_resolution_are_the_spread_of_repeated_experiment
     assert mean[3] == pytest.approx(spread[2], rel=0.15)
 
 
+def test_a_weighted_response_is_that_of_repeated_events_with_the_error_of_effective_ones() -> None:
+    rng = np.random.default_rng(11)
+    visible, incident = rng.normal(15.0, 1.0, 300), rng.uniform(90, 110, 300)
+    times = rng.integers(1, 4, 300)
+    found = binned_response(visible, incident, [50, 150], times.astype(float))
+    repeated = binned_response(np.repeat(visible, times), np.repeat(incident, times), [50, 150])
+    effective = times.sum() ** 2 / (times**2).sum()
+    assert found.events == [300]
+    assert found.energy == pytest.approx(repeated.energy)
+    assert found.response == pytest.approx(repeated.response)
+    assert found.resolution == pytest.approx(repeated.resolution, rel=0.003)  # n - 1 of other n
+    growth = (times.sum() / effective) ** 0.5
+    assert found.response_error == pytest.approx([growth * error for error in repeated.response_error], rel=0.003)
+    with pytest.raises(RequestError, match="as many"):
+        binned_response(visible, incident, [50, 150], [1.0])
+
+
 def test_the_ratio_of_a_scaled_sample_is_its_scale() -> None:
     rng = np.random.default_rng(2)
     incident = rng.uniform(1, 100, 500)

@@ -2,33 +2,17 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import re
-from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from caloforge.errors import RequestError
-from caloforge.evaluation import Evaluation, evaluate
+from caloforge.evaluation import Evaluation
 from caloforge.reports import render_html, write, write_report
 from caloforge.reports.wording import percent
-from caloforge.showers import Showers, save
-
-
-@pytest.fixture(scope="module")
-def evaluation(tmp_path_factory: pytest.TempPathFactory, make_showers: Callable[..., Showers]) -> Evaluation:
-    folder = tmp_path_factory.mktemp("report")
-    showers = make_showers(300, seed=1)
-    save(folder / "full.h5", showers, source="geant4", provenance={"seconds_per_event_core": 0.15})
-    scaled = dataclasses.replace(showers, energies=showers.energies * np.float32(1.05))
-    facts = {"seconds_per_shower_core": 0.001, "model_seconds_per_shower_core": 0.0005, "note": "<b>bold</b>"}
-    save(folder / "fast.h5", scaled, source="model", provenance=facts)
-    save(folder / "other.h5", make_showers(200, seed=2), source="model", provenance={})
-    return evaluate([folder / "fast.h5", folder / "other.h5"], folder / "full.h5", quick=True)
 
 
 @pytest.fixture(scope="module")
@@ -101,7 +85,7 @@ def test_json_and_page_are_written_and_not_written_over(
     path = write_report(evaluation, tmp_path / "report")
     figures = json.loads((tmp_path / "report" / "report.json").read_text(encoding="utf-8"))
     assert figures == evaluation.to_json()
-    assert sorted(path.name for path in path.parent.iterdir()) == ["report.html", "report.json"]
+    assert sorted(path.name for path in path.parent.iterdir()) == ["report.csv", "report.html", "report.json"]
     path.write_text("mine", encoding="utf-8")
     with pytest.raises(RequestError, match="--overwrite"):
         write_report(evaluation, tmp_path / "report")

@@ -59,6 +59,18 @@ def test_joining_keeps_what_every_part_has(make_showers: Callable[[int], Showers
     assert len(joined) == 6
 
 
+def test_weights_are_finite_and_joining_never_loses_them(showers: Showers) -> None:
+    weighted = dataclasses.replace(showers[:2], weights=np.array([0.5, -2.0]))
+    joined = concatenate([showers[2:4], weighted])
+    assert joined.weights is not None
+    assert joined.weights.tolist() == [1.0, 1.0, 0.5, -2.0]
+    assert joined[1:3].weights is not None
+    with pytest.raises(RequestError, match=r"weights must have shape \(2,\); got \(3,\)"):
+        dataclasses.replace(weighted, weights=np.ones(3))
+    with pytest.raises(RequestError, match=r"weights\[1\] is nan; weights must be finite"):
+        dataclasses.replace(weighted, weights=np.array([1.0, np.nan]))
+
+
 def test_conditions_of_another_detector_are_refused(showers: Showers) -> None:
     other = dataclasses.replace(showers.detector, name="other")
     with pytest.raises(RequestError, match="lhcb-ecal for showers of other"):

@@ -87,6 +87,16 @@ def test_flags_may_begin_in_the_middle(tmp_path: Path, showers: Showers) -> None
     assert read.tolist() == [False, False, False, True, False, False]
 
 
+def test_weights_go_with_their_showers(tmp_path: Path, showers: Showers) -> None:
+    weights = np.linspace(-1, 3, len(showers))
+    save(tmp_path / "w.h5", dataclasses.replace(showers, weights=weights), source="import", provenance={})
+    np.testing.assert_array_equal(load(tmp_path / "w.h5", 3, 9).weights, weights[3:9])
+    with h5py.File(tmp_path / "w.h5", "a") as file:
+        file["weights"][5] = np.inf
+    with pytest.raises(FormatError, match=r"weights\[5\] is inf"):
+        load(tmp_path / "w.h5")
+
+
 def test_blocks_must_agree_on_optional_arrays(tmp_path: Path, showers: Showers) -> None:
     bare = dataclasses.replace(showers, layer_energies=None)
     with ShowerWriter(tmp_path / "x.h5", showers.detector, source="model", provenance={}) as writer:

@@ -14,12 +14,13 @@ from caloforge.evaluation import Evaluation
 from caloforge.evaluation import evaluate as run
 from caloforge.evaluation.collect import Progress
 from caloforge.reports import check_report_folder, write_report
+from caloforge.reports.wording import verdict
 
 
 def evaluate(
     files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="The files of showers to judge.")],
     reference: Annotated[Path, typer.Option(help="The file to judge them by, usually Geant4.")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="The folder for report.json and report.html.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The folder for report.json, .csv and .html.")],
     quick: Annotated[bool, typer.Option("--quick", help="Fewer random draws: rougher errors, sooner done.")] = False,
     seed: Annotated[int, typer.Option(help="Seed of the random draws.")] = 0,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a report that is there.")] = False,
@@ -56,6 +57,7 @@ def summary(found: Evaluation) -> str:
             f"largest {worst.wasserstein.value.value:.3f} ({worst.name})",
             f"  classifier AUC {auc.value:.3f} +- {auc.error:.3f} (floor {floor.value:.3f} +- {floor.error:.3f})",
         ]
+        lines += [f"  {line}" for line in verdict(sample, found)]
         lines += [f"  note: {line}" for line in sample.warnings]
     return "\n".join(lines)
 

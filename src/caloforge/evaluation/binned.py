@@ -8,26 +8,31 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from caloforge.errors import RequestError
+from caloforge.evaluation.resampling import effective_size
 from caloforge.evaluation.results import ResponseBins, ResponseRatio
 
 ENERGY_BINS = 6
 MIN_EVENTS = 10
 
 
-def binned_response(visible: ArrayLike, incident: ArrayLike, edges: ArrayLike) -> ResponseBins:
+def binned_response(
+    visible: ArrayLike, incident: ArrayLike, edges: ArrayLike, weights: ArrayLike | None = None
+) -> ResponseBins:
     """Mean and spread of E_vis / E in bins of E; no Gaussian is fitted, tails count in full.
 
     With r = E_vis / E of each event: response = mean(r), resolution = s / mean(r), s the standard deviation (n - 1).
     Errors: s / sqrt(n), and for the resolution R the first-order propagation with the sample's own skewness g and
-    kurtosis k (3 for a Gaussian), R^2/n ((k - 1)/4 + R^2 - R g).
+    kurtosis k (3 for a Gaussian), R^2/n ((k - 1)/4 + R^2 - R g). With weights all means are weighted, and n is the
+    effective number of events (sum w)^2 / sum w^2.
 
     Args:
         visible: (N,) or (N, 1) sum of the cells, MeV.
         incident: (N,) or (N, 1) incident energy, MeV.
         edges: (B + 1,) rising edges, MeV; the last bin contains its upper edge. Events outside are left out.
+        weights: (N,) of the events, 1 by default.
 
     Raises:
-        RequestError: shapes differ, the edges do not rise, or a bin has fewer than 3 events.
+        RequestError: shapes differ, the edges do not rise, or a bin has fewer than 3 (effective) events.
 
     >>> found = binned_response([9.0, 10.0, 11.0], [100.0, 100.0, 100.0], [50.0, 150.0])
     >>> found.events, round(found.response[0], 6), round(found.resolution[0], 6)
@@ -37,20 +42,25 @@ def binned_response(visible: ArrayLike, incident: ArrayLike, edges: ArrayLike) -
     limits = np.asarray(edges, dtype=np.float64)
     if seen.shape != truth.shape:
         raise RequestError(f"{seen.size} visible energies came with {truth.size} incident ones; expected as many")
+    times = np.ones_like(seen) if weights is None else np.asarray(weights, dtype=np.float64)
+    if times.shape != seen.shape:
+        raise RequestError(f"{times.size} weights came with {seen.size} events; expected as many")
     if limits.ndim != 1 or limits.size < 2 or not (np.diff(limits) > 0).all():
         raise RequestError(f"bin edges must rise; got {limits.tolist()}")
     index = _bins(truth, limits)
     rows = []
     for number in range(limits.size - 1):
         chosen = index == number
-        n = int(chosen.sum())
+        n = effective_size(times[chosen])
         if n < 3:
             raise RequestError(
-                f"{n} events between {limits[number]:g} and {limits[number + 1]:g} MeV; a spread needs at least 3: "
+                f"{n:.0f} events between {limits[number]:g} and {limits[number + 1]:g} MeV; a spread needs at least 3: "
                 "use more events or fewer bins"
             )
         ratio = seen[chosen] / truth[chosen]
-        mean, spread = float(ratio.mean()), float(ratio.std(ddof=1))
+        share = times[chosen] / times[chosen].sum()
+        mean = float(share @ ratio)
+        spread = float(max(share @ (ratio - mean) ** 2 * n / (n - 1), 0.0) ** 0.5)
         if not mean > 0:
             raise RequestError(
                 f"no visible energy between {limits[number]:g} and {limits[number + 1]:g} MeV: "
@@ -58,14 +68,15 @@ def binned_response(visible: ArrayLike, incident: ArrayLike, edges: ArrayLike) -
             )
         resolution = spread / mean
         pulls = (ratio - mean) / spread if spread > 0 else np.zeros_like(ratio)
-        skewness, kurtosis = float((pulls**3).mean()), float((pulls**4).mean())
+        skewness, kurtosis = float(share @ pulls**3), float(share @ pulls**4)
         variance = resolution**2 / n * ((kurtosis - 1) / 4 + resolution**2 - resolution * skewness)
-        rows.append((n, truth[chosen].mean(), mean, spread / n**0.5, resolution, max(variance, 0.0) ** 0.5))
-    count, energy, response, response_error, resolutions, resolution_error = zip(*rows, strict=True)
+        energy = float(share @ truth[chosen])
+        rows.append((int(chosen.sum()), energy, mean, spread / n**0.5, resolution, max(variance, 0.0) ** 0.5))
+    count, energies, response, response_error, resolutions, resolution_error = zip(*rows, strict=True)
     return ResponseBins(
         edges=limits.tolist(),
         events=list(count),
-        energy=[float(value) for value in energy],
+        energy=list(energies),
         response=list(response),
         response_error=list(response_error),
         resolution=list(resolutions),

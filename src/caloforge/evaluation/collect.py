@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from caloforge.detector import Detector
 from caloforge.errors import RequestError
 from caloforge.evaluation.correlations import LogShares
+from caloforge.evaluation.resampling import effective_size
 from caloforge.evaluation.results import SampleInfo
 from caloforge.observables import compute
 from caloforge.showers import ShowerFile
@@ -32,10 +33,11 @@ class Sample:
         detector: its detector.
         conditions: (N, C) matrix in the detector's order.
         pdg: (N,) particle codes.
+        weights: (N,) weights of the events, or None where each counts once.
         visible: (N,) sum of the cells, MeV.
         observables: (N,) values of each observable.
         image_sums: (G, n_cells) sum of the energies of the events i with i % G = g, MeV, so that an image has an error.
-        image_counts: (G,) events in each group.
+        image_counts: (G,) events in each group, with their weights as the sums.
         shares: (M, K) log shares of the central cells of the first M events.
     """
 
@@ -43,10 +45,11 @@ class Sample:
     detector: Detector
     conditions: NDArray[np.float64]
     pdg: NDArray[np.int32]
+    weights: NDArray[np.float64] | None
     visible: NDArray[np.float64]
     observables: dict[str, NDArray[np.float64]]
     image_sums: NDArray[np.float64]
-    image_counts: NDArray[np.int64]
+    image_counts: NDArray[np.float64]
     shares: NDArray[np.float32]
 
     def __len__(self) -> int:
@@ -72,7 +75,8 @@ def collect(path: Path, label: str | None = None, *, max_events: int, progress: 
         detector = file.detector
         log_shares = LogShares(detector)
         sums = np.zeros((GROUPS, detector.n_cells))
-        counts = np.zeros(GROUPS, dtype=np.int64)
+        counts = np.zeros(GROUPS)
+        given: list[NDArray[np.float64]] = []
         rows, shares, conditions, codes, visible = [], [], [], [], []
         for start in range(0, total, BLOCK):
             showers = file.read(start, min(start + BLOCK, total))
@@ -82,19 +86,35 @@ def collect(path: Path, label: str | None = None, *, max_events: int, progress: 
             codes.append(showers.conditions.pdg)
             visible.append(energies.sum(axis=1))
             group = (start + np.arange(len(energies))) % GROUPS
+            times = np.ones(len(energies)) if showers.weights is None else showers.weights
             for number in range(GROUPS):
-                sums[number] += energies[group == number].sum(axis=0)
-            counts += np.bincount(group, minlength=GROUPS)
+                sums[number] += times[group == number] @ energies[group == number]
+            counts += np.bincount(group, weights=times, minlength=GROUPS)
+            if showers.weights is not None:
+                given.append(showers.weights)
             if start < log_shares.max_events:
                 shares.append(log_shares(energies, showers.conditions.column("energy")))
             progress(f"reading {path.name}", start + len(energies), total)
         name = label or ("Geant4" if file.source == "geant4" else path.stem)
-        info = SampleInfo(name, path.name, file.source, total, len(file), float(total), file.provenance)
+        weights = np.concatenate(given) if given else None
+        if weights is not None and weights.min() < 0:
+            raise RequestError(
+                f"{path}: {int((weights < 0).sum())} of {total} weights are negative; a comparison of showers needs "
+                "weights of 0 or more (single observables: caloforge.evaluation.distance takes them)"
+            )
+        effective = float(total) if weights is None else effective_size(weights)
+        if effective < MIN_EVENTS:
+            raise RequestError(
+                f"{path}: by their weights its {total} showers count as {effective:.0f}, (sum w)^2 / sum w^2; "
+                f"a comparison needs at least {MIN_EVENTS}: use more showers, or weights that vary less"
+            )
+        info = SampleInfo(name, path.name, file.source, total, len(file), effective, file.provenance)
     return Sample(
         info=info,
         detector=detector,
         conditions=np.concatenate(conditions),
         pdg=np.concatenate(codes),
+        weights=weights,
         visible=np.concatenate(visible),
         observables={name: np.concatenate([row[name] for row in rows]) for name in rows[0]},
         image_sums=sums,

@@ -57,7 +57,7 @@ def correlation_matrix(shares: NDArray[np.floating], weights: NDArray[np.floatin
 
     A column that is the same in every event has no correlation with any; its coefficients are 0.
     """
-    used = weights > 0
+    used = weights != 0
     x = shares[used].astype(np.float64)
     w = weights[used]
     x -= w @ x
@@ -101,8 +101,12 @@ def compare_correlations(
     enough = compared.sum() > 1
     distance = with_errors(metric, plan, {"correlation": plan.noise})["correlation"] if enough else None
 
-    def described(shares: NDArray[np.float32], used: NDArray[np.bool_], found: Distance | None) -> Correlations:
-        matrix = correlation_matrix(shares, np.full(len(shares), 1.0 / len(shares)))
+    everything = next(plan.draws())[1]
+
+    def described(
+        shares: NDArray[np.float32], weights: NDArray[np.float64], used: NDArray[np.bool_], found: Distance | None
+    ) -> Correlations:
+        matrix = correlation_matrix(shares, weights)
         return Correlations(
             what=central.what,
             members=central.members.tolist(),
@@ -113,11 +117,17 @@ def compare_correlations(
             distance=found,
         )
 
-    return described(sample, compared, distance), described(reference, _varies(reference), None)
+    return (
+        described(sample, everything.sample[: plan.n], compared, distance),
+        described(reference, everything.reference[plan.n :], _varies(reference), None),
+    )
 
 
 def compare_images(
-    sums: Iterable[NDArray[np.float64]], counts: Iterable[NDArray[np.int64]], plan: Plan
+    sums: Iterable[NDArray[np.float64]],
+    counts: Iterable[NDArray[np.float64]],
+    plan: Plan,
+    sizes: tuple[float, float],
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], Distance]:
     """Mean images (n_cells,), MeV, of sample and reference and their distance.
 
@@ -126,12 +136,13 @@ def compare_images(
 
     Args:
         sums: (G, n_cells) sums of energies of the groups, for sample and reference.
-        counts: (G,) events of the groups, for both.
-        plan: n = m = G groups; the floor is scaled by their sizes.
+        counts: (G,) events of the groups, for both; weighted as the sums are.
+        plan: n = m = G groups.
+        sizes: effective events of sample and reference, which scale the floor.
     """
     (first_sums, second_sums), (first_counts, second_counts) = tuple(sums), tuple(counts)
     all_sums = np.concatenate([first_sums, second_sums])
-    all_counts = np.concatenate([first_counts, second_counts]).astype(np.float64)
+    all_counts = np.concatenate([first_counts, second_counts])
 
     def image(weights: NDArray[np.float64]) -> NDArray[np.float64]:
         mean: NDArray[np.float64] = (weights @ all_sums) / (weights @ all_counts)
@@ -144,7 +155,7 @@ def compare_images(
         return {"image": 0.5 * float(np.abs(first / first.sum() - second / second.sum()).sum())}
 
     # The draws are of groups, but the noise is that of the events in them.
-    scale = noise_ratio(int(first_counts.sum()), int(second_counts.sum()))
+    scale = noise_ratio(*sizes)
     distance = with_errors(metric, plan, {"image": scale})["image"]
     groups = len(first_sums)
     one = np.concatenate([np.ones(groups), np.zeros(groups)])

@@ -35,6 +35,7 @@ from caloforge.evaluation.results import (
     ReferenceResult,
     SampleResult,
 )
+from caloforge.evaluation.unweight import unweighted
 from caloforge.observables import observables_for
 from caloforge.random import check_seed
 
@@ -118,12 +119,7 @@ def evaluate(
         seconds=time.perf_counter() - started,
         reference=own,
         samples=results,
-        histograms=[
-            Histogram(
-                name, labels[name], bins.tolist(), _counts(truth, name, bins), [_counts(s, name, bins) for s in samples]
-            )
-            for name, bins in edges.items()
-        ],
+        histograms=[_histogram(name, labels[name], bins, truth, samples) for name, bins in edges.items()],
         skipped=skipped | _cells_left_out(results),
     )
 
@@ -143,35 +139,39 @@ def _compare(
     stage = f"comparing {sample.info.label}"
     paired = same_conditions(sample, truth)
     n, m = len(sample), len(truth)
-    plan = Plan(n, m, paired, effort.bootstraps, effort.floors, seed)
+    weights = _weights(sample, truth, n, m)
+    plan = Plan(n, m, paired, effort.bootstraps, effort.floors, seed, weights)
     distances = compare(sample.observables, truth.observables, edges, plan)
     report(stage, 1, 5)
-    regions = compare_regions(sample, truth, edges, Plan(n, m, paired, effort.regional, effort.regional, seed))
+    regions = compare_regions(sample, truth, edges, Plan(n, m, paired, effort.regional, effort.regional, seed, weights))
     report(stage, 2, 5)
     names = [*edges, *truth.detector.condition_names]
+    kept = [unweighted(item, seed) for item in (sample, truth)]
     classifier = classify(
-        _features(sample, list(edges)),
-        _features(truth, list(edges)),
+        _features(sample, list(edges))[kept[0]],
+        _features(truth, list(edges))[kept[1]],
         names,
-        paired=paired,
+        paired=paired and np.array_equal(*kept),
         seed=seed,
         rotations=effort.rotations,
     )
     report(stage, 3, 5)
     shares = (sample.shares, truth.shares)
+    n, m = (len(item) for item in shares)
     correlations, own_correlations = compare_correlations(
         *shares,
         truth.detector,
-        Plan(len(shares[0]), len(shares[1]), paired, effort.matrices, effort.matrices, seed),
+        Plan(n, m, paired, effort.matrices, effort.matrices, seed, _weights(sample, truth, n, m)),
     )
     report(stage, 4, 5)
     image, own_image, image_distance = compare_images(
         (sample.image_sums, truth.image_sums),
         (sample.image_counts, truth.image_counts),
         Plan(GROUPS, GROUPS, paired, effort.bootstraps, effort.floors, seed),
+        plan.sizes,
     )
-    response = binned_response(sample.visible, sample.incident, limits)
-    own_response = binned_response(truth.visible, truth.incident, limits)
+    response = binned_response(sample.visible, sample.incident, limits, sample.weights)
+    own_response = binned_response(truth.visible, truth.incident, limits, truth.weights)
     conditions = _compare_conditions(sample, truth, effort, seed) if not paired else []
     indices = shown if paired else nearest_events(sample.conditions, truth.conditions[shown], truth.detector)
     result = SampleResult(
@@ -240,9 +240,22 @@ def _cells_left_out(results: list[SampleResult]) -> dict[str, str]:
     }
 
 
-def _counts(sample: Sample, name: str, edges: NDArray[np.float64]) -> list[float]:
-    counts = np.bincount(bin_index(sample.observables[name], edges), minlength=len(edges) - 1)
-    return [float(count) for count in counts]
+def _weights(sample: Sample, truth: Sample, n: int, m: int) -> NDArray[np.float64] | None:
+    """Weights of the first n and m events, where either has weights."""
+    if sample.weights is None and truth.weights is None:
+        return None
+    sides = [np.ones(len(item)) if item.weights is None else item.weights for item in (sample, truth)]
+    return np.concatenate([sides[0][:n], sides[1][:m]])
+
+
+def _histogram(name: str, label: str, edges: NDArray[np.float64], truth: Sample, samples: list[Sample]) -> Histogram:
+    def counts(sample: Sample, power: int) -> NDArray[np.float64]:
+        weights = np.ones(len(sample)) if sample.weights is None else sample.weights**power
+        return np.bincount(bin_index(sample.observables[name], edges), weights=weights, minlength=len(edges) - 1)
+
+    sums, errors = ([counts(item, power) for item in (truth, *samples)] for power in (1, 2))
+    values, spreads = [item.tolist() for item in sums], [np.sqrt(item).tolist() for item in errors]
+    return Histogram(name, label, edges.tolist(), values[0], spreads[0], values[1:], spreads[1:])
 
 
 def _features(sample: Sample, names: list[str]) -> NDArray[np.float64]:
@@ -260,7 +273,15 @@ def _compare_conditions(sample: Sample, truth: Sample, effort: Effort, seed: int
         {name: pair[0] for name, pair in columns.items()},
         {name: pair[1] for name, pair in columns.items()},
         {name: histogram_edges(pair[1]) for name, pair in columns.items()},
-        Plan(len(sample), len(truth), False, effort.regional, effort.floors, seed),
+        Plan(
+            len(sample),
+            len(truth),
+            False,
+            effort.regional,
+            effort.floors,
+            seed,
+            _weights(sample, truth, len(sample), len(truth)),
+        ),
     )
 
 

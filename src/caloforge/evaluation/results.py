@@ -132,13 +132,18 @@ class Region:
 
 @dataclass(frozen=True)
 class Histogram:
-    """Counts of one observable in shared bins; the first and last bin hold what lies beyond."""
+    """Counts of one observable in shared bins; the first and last bin hold what lies beyond.
+
+    With weighted events they are sums of weights w, and the errors sqrt(sum w^2).
+    """
 
     name: str
     label: str
     edges: list[float]
     reference: list[float]
+    reference_errors: list[float]
     samples: list[list[float]]
+    sample_errors: list[list[float]]
 
 
 @dataclass(frozen=True)

@@ -14,32 +14,32 @@ if TYPE_CHECKING:
     from matplotlib.axis import Axis
 
 RATIO = (0.5, 1.5)
-LEAST = 10  # events a bin of the reference needs for a ratio to be drawn
+LEAST = 10  # (effective) events a bin of the reference needs for a ratio to be drawn
 
 
 def observable_plot(histogram: Histogram, evaluation: Evaluation) -> Picture:
-    """Share of the showers in each bin with Poisson errors, and the ratio to the reference below."""
+    """Share of the showers in each bin with their errors, and the ratio to the reference below."""
     figure = new_figure(3.7, 3.3, fixed=True)
     upper, lower = figure.subplots(2, 1, sharex=True, gridspec_kw={"height_ratios": [3, 1]})
     edges = np.array(histogram.edges)
     centres = 0.5 * (edges[1:] + edges[:-1])
-    truth = np.array(histogram.reference)
+    truth, spread = np.array(histogram.reference), np.array(histogram.reference_errors)
     total = truth.sum()
     upper.stairs(truth / total, edges, fill=True, color=REFERENCE, alpha=0.22)
     upper.stairs(truth / total, edges, color=REFERENCE, linewidth=1.1, label=evaluation.reference.info.label)
-    upper.errorbar(centres, truth / total, np.sqrt(truth) / total, fmt="none", color=REFERENCE, linewidth=0.7)
-    enough = truth >= LEAST
+    upper.errorbar(centres, truth / total, spread / total, fmt="none", color=REFERENCE, linewidth=0.7)
+    enough = truth >= LEAST**0.5 * np.where(spread > 0, spread, np.inf)
     safe = np.where(enough, truth, 1.0)
-    band = np.where(enough, 1 / np.sqrt(safe), 0.0)
+    band = np.where(enough, spread / safe, 0.0)
     lower.stairs(1 + band, edges, baseline=1 - band, fill=True, color=REFERENCE, alpha=0.25)
     lower.axhline(1.0, color=REFERENCE, linewidth=0.8)
-    for index, counts in enumerate(histogram.samples):
-        colour, values = sample_colour(index), np.array(counts)
+    for index, (counts, spreads) in enumerate(zip(histogram.samples, histogram.sample_errors, strict=True)):
+        colour, values, spread = sample_colour(index), np.array(counts), np.array(spreads)
         number = values.sum()
         upper.stairs(values / number, edges, color=colour, linewidth=1.3, label=evaluation.samples[index].info.label)
-        upper.errorbar(centres, values / number, np.sqrt(values) / number, fmt="none", color=colour, linewidth=0.8)
+        upper.errorbar(centres, values / number, spread / number, fmt="none", color=colour, linewidth=0.8)
         ratio = np.where(enough, values / number / (safe / total), np.nan)
-        error = np.where(enough, np.sqrt(values) / number / (safe / total), np.nan)
+        error = np.where(enough, spread / number / (safe / total), np.nan)
         drawn = enough & (ratio > RATIO[0]) & (ratio < RATIO[1])
         lower.errorbar(
             centres[drawn],

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
 from caloforge.evaluation import Evaluation, Measured
-from caloforge.evaluation.results import Distance, SampleResult
+from caloforge.evaluation.metrics import METRICS
+from caloforge.evaluation.results import Distance, ObservableDistances, SampleInfo, SampleResult
+from caloforge.evaluation.standing import StandIn, stand_in
 
+_LISTED = 6  # observables a verdict names with their sizes
 DASH, TIMES, SIGMA = "\N{EN DASH}", "\N{MULTIPLICATION SIGN}", "\N{GREEK SMALL LETTER SIGMA}"
 
 
@@ -23,6 +27,14 @@ class Headline:
 def measured(figure: Measured | None, digits: int = 3) -> str:
     """'0.123 ± 0.004', or a dash."""
     return DASH if figure is None else f"{figure.value:.{digits}f} ± {figure.error:.{digits}f}"
+
+
+def significant(figure: Measured) -> str:
+    """'12.3 ± 0.4': as many digits as the error has two of; four significant ones without an error."""
+    if not figure.error > 0:
+        return f"{figure.value:.4g}"
+    digits = min(max(1 - math.floor(math.log10(figure.error)), 0), 12)
+    return f"{figure.value:.{digits}f} ± {figure.error:.{digits}f}"
 
 
 def percent(value: float, digits: int) -> str:
@@ -92,17 +104,108 @@ def _three(value: float) -> str:
     return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
+def two_digits(number: float) -> str:
+    """'12,000' of 12,345: as exact as an estimate of a sample size deserves."""
+    return f"{float(f'{number:.2g}'):,.0f}"
+
+
+def size(info: SampleInfo) -> str:
+    """'10,000 showers', and with weights how many showers of weight 1 they are worth."""
+    if info.effective_events == info.events:
+        return f"{info.events:,} showers"
+    return f"{info.events:,} weighted showers (worth {info.effective_events:,.0f} without weights)"
+
+
+def compared_size(sample: SampleResult, evaluation: Evaluation) -> float:
+    """N_0 = 2 n m / (n + m) of the effective numbers of showers: the size of two equal samples with the same noise."""
+    n, m = sample.info.effective_events, evaluation.reference.info.effective_events
+    return 2 * n * m / (n + m)
+
+
+def verdict(sample: SampleResult, evaluation: Evaluation) -> list[str]:
+    """What can be told from the reference, what cannot, and for how many showers the sample can stand in.
+
+    By Wasserstein-1, observable by observable; `caloforge.evaluation.standing` has the formula.
+    """
+    reference = evaluation.reference.info.label
+    seen, alike = [], []
+    known = compared_size(sample, evaluation)
+    for item in sample.distances:
+        found = stand_in(item.wasserstein, METRICS["wasserstein"].order, known)
+        if found is None:
+            alike.append(item)
+        else:
+            seen.append((found, item))
+    total = len(sample.distances)
+    lines = []
+    if alike:
+        lines.append(
+            f"Indistinguishable from {reference} at this sample size: {len(alike)} of {total} observables "
+            f"({_names(alike)}). Their differences are below the noise of {two_digits(known)} showers, "
+            "which does not prove that there are none."
+        )
+    seen.sort(key=lambda pair: pair[0].showers)
+    if seen:
+        listed = "; ".join(f"{_words(item)}, {_stands_for(found)}" for found, item in seen[:_LISTED])
+        more = f"; and {len(seen) - _LISTED} more" if len(seen) > _LISTED else ""
+        lines.append(
+            f"Distinguishable: {len(seen)} of {total} observables. Worst first, each with the number of showers up to "
+            f"which the noise would hide it: {listed}{more}."
+        )
+        worst, item = seen[0]
+        lines.append(
+            f"In every single observable, {sample.info.label} can stand in for a sample of {_stands_for(worst)} "
+            f"showers of {reference}; in a larger one {_words(item)} would differ by more than the noise."
+        )
+    else:
+        lines.append(
+            f"In every single observable, {sample.info.label} can stand in for a sample of {two_digits(known)} showers "
+            f"of {reference} at least; how far beyond, samples of this size cannot tell."
+        )
+    by_chance = 0.05 * total
+    if seen and len(seen) <= max(1.0, 2 * by_chance):
+        lines.append(
+            f"Of {total} observables of a perfect sample, about {max(1, round(by_chance))} would lie beyond the floor "
+            "by chance: so few are no evidence by themselves."
+        )
+    return lines
+
+
+def _words(item: ObservableDistances) -> str:
+    return item.name.replace("_", " ")
+
+
+def _names(items: list[ObservableDistances]) -> str:
+    """The names, cut where there are very many."""
+    names = [_words(item) for item in items]
+    return ", ".join(names) if len(names) <= 24 else ", ".join(names[:24]) + f" and {len(names) - 24} more"
+
+
+def _stands_for(found: StandIn) -> str:
+    """'about 1,200 (900 to 1,700)'."""
+    high = "more" if found.high is None else two_digits(found.high)
+    return f"about {two_digits(found.showers)} ({two_digits(found.low)} to {high})"
+
+
 def support(sample: SampleResult, evaluation: Evaluation) -> list[str]:
     """Plain words on what these sample sizes can show."""
-    n, m = sample.info.events, evaluation.reference.info.events
+    n, m = sample.info.effective_events, evaluation.reference.info.effective_events
     shift = 2 * (1 / n + 1 / m) ** 0.5
     lines = [
-        f"{n:,} showers are compared with {m:,} of {evaluation.reference.info.label}. With sizes like these a mean "
-        f"that is off by less than {shift:.3f} standard deviations cannot be seen (two standard errors), nor can "
-        f"a feature that fewer than about one shower in {max(1, min(n, m) // 10):,} has.",
+        f"{size(sample.info)} are compared with {size(evaluation.reference.info)} of "
+        f"{evaluation.reference.info.label}. With sizes like these a mean that is off by less than {shift:.3f} "
+        "standard deviations cannot be seen (two standard errors), nor can a feature that fewer than about one shower "
+        f"in {max(1.0, min(n, m) // 10):,.0f} has.",
         "The floor is what a perfect generator would score: two random halves of the reference "
-        f"({m // 2:,} showers each) against each other, scaled to the sizes compared: noise makes a Wasserstein "
-        "distance grow as sqrt(1/n + 1/m), a separation power as 1/n + 1/m. Its ± is the spread over random halves.",
+        f"({evaluation.reference.info.events // 2:,} showers each) against each other, scaled to the sizes compared: "
+        "noise makes a Wasserstein distance grow as sqrt(1/n + 1/m), a separation power as 1/n + 1/m. Its ± is the "
+        "spread over random halves.",
+        "How many showers the sample can stand in for: the size at which the floor would equal what the Wasserstein "
+        "distance has in excess of it, N = N₀ f²/(d² \N{MINUS SIGN} g²), with N₀ = 2nm/(n + m) "
+        f"({two_digits(compared_size(sample, evaluation))} here), d the distance, f the floor, and g the floor of "
+        "equal conditions where there is one, else f. It is for one observable at a time and over all conditions: in a "
+        "narrow bin, or for all observables together, a difference can be larger. Sizes far beyond N₀ are "
+        "extrapolated.",
     ]
     if sample.same_conditions:
         lines.append(

@@ -1,4 +1,4 @@
-"""Write a report: first the figures as JSON, then one page that needs nothing but itself."""
+"""Write a report: first the figures as JSON and CSV, then one page that needs nothing but itself."""
 
 from __future__ import annotations
 
@@ -10,11 +10,14 @@ from typing import Any
 
 from caloforge.errors import RequestError
 from caloforge.evaluation import Evaluation
+from caloforge.evaluation.metrics import METRICS
 from caloforge.evaluation.results import Histogram
 from caloforge.reports import wording
+from caloforge.reports.rows import as_csv
 from caloforge.showers.atomic import atomic_output
 
 JSON_NAME = "report.json"
+CSV_NAME = "report.csv"
 HTML_NAME = "report.html"
 MAX_PLOTS = 60  # histograms on a page
 
@@ -28,7 +31,7 @@ def check_report_folder(output: str | Path, *, overwrite: bool) -> Path:
     folder = Path(output)
     if folder.exists() and not folder.is_dir():
         raise RequestError(f"the output {folder} is a file; a report is a folder: choose another name")
-    for name in (JSON_NAME, HTML_NAME):
+    for name in (JSON_NAME, CSV_NAME, HTML_NAME):
         if (folder / name).exists() and not overwrite:
             raise RequestError(f"{folder / name} exists; choose another folder or pass --overwrite (overwrite=True)")
     if not folder.parent.is_dir():
@@ -37,7 +40,7 @@ def check_report_folder(output: str | Path, *, overwrite: bool) -> Path:
 
 
 def write_report(evaluation: Evaluation, output: str | Path, *, overwrite: bool = False) -> Path:
-    """Write `report.json` and `report.html` into a folder, which is made if need be.
+    """Write `report.json`, `report.csv` and `report.html` into a folder, which is made if need be.
 
     Args:
         evaluation: from `caloforge.evaluation.evaluate`.
@@ -55,6 +58,8 @@ def write_report(evaluation: Evaluation, output: str | Path, *, overwrite: bool 
     folder.mkdir(exist_ok=True)
     with atomic_output(folder / JSON_NAME, overwrite=overwrite) as partial:
         partial.write_text(figures + "\n", encoding="utf-8")
+    with atomic_output(folder / CSV_NAME, overwrite=overwrite) as partial:
+        partial.write_text(as_csv(evaluation), encoding="utf-8")
     page = render_html(evaluation)
     with atomic_output(folder / HTML_NAME, overwrite=overwrite) as partial:
         partial.write_text(page, encoding="utf-8")
@@ -73,13 +78,17 @@ def render_html(evaluation: Evaluation) -> str:
         lstrip_blocks=True,
     )
     environment.filters["measured"] = wording.measured
+    environment.filters["significant"] = wording.significant
     environment.filters["rank"] = wording.rank
+    environment.filters["size"] = wording.size
     environment.filters["words"] = lambda name: str(name).replace("_", " ")
     environment.filters["provenance"] = _provenance
     return environment.get_template("report.html.j2").render(
         evaluation=evaluation,
         plots=_plots(evaluation),
         headlines=[wording.headlines(sample, evaluation) for sample in evaluation.samples],
+        metrics=METRICS,
+        verdicts=[wording.verdict(sample, evaluation) for sample in evaluation.samples],
         support=[wording.support(sample, evaluation) for sample in evaluation.samples],
         made=time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime()),
     )

@@ -26,6 +26,16 @@ def _checked(name: str, values: Any, rows: int, columns: int) -> NDArray[np.floa
     return array
 
 
+def _checked_weights(values: Any, rows: int) -> NDArray[np.float64]:
+    weights: NDArray[np.float64] = real_numbers("weights", values).astype(np.float64, copy=False)
+    if weights.shape != (rows,):
+        raise RequestError(f"weights must have shape ({rows},); got {weights.shape}")
+    if not np.isfinite(weights).all():
+        row = int(np.flatnonzero(~np.isfinite(weights))[0])
+        raise RequestError(f"weights[{row}] is {weights[row]:g}; weights must be finite")
+    return weights
+
+
 @dataclass(frozen=True, eq=False)
 class Showers:
     """N showers of one detector.
@@ -36,6 +46,8 @@ class Showers:
         layer_energies: float32 (N, n_layers) or None, MeV in the active slabs of each layer, cells or not.
         absorber_energies: float32 (N, n_layers) or None, MeV in the other slabs of each layer.
         extrapolated: bool (N,) or None, True where the conditions lie outside the domain of the model used.
+        weights: float64 (N,) or None, how often each shower counts: finite; negative where it is subtracted, as
+            sWeights do.
 
     Raises:
         RequestError: on construction, for wrong shapes or energies that are negative or not finite; names the first.
@@ -47,6 +59,7 @@ class Showers:
     layer_energies: NDArray[np.float32] | None = None
     absorber_energies: NDArray[np.float32] | None = None
     extrapolated: NDArray[np.bool_] | None = None
+    weights: NDArray[np.float64] | None = None
 
     def __post_init__(self) -> None:
         rows = len(self.conditions)
@@ -63,6 +76,8 @@ class Showers:
             if flags.shape != (rows,):
                 raise RequestError(f"extrapolated must have shape ({rows},); got {flags.shape}")
             object.__setattr__(self, "extrapolated", flags)
+        if self.weights is not None:
+            object.__setattr__(self, "weights", _checked_weights(self.weights, rows))
 
     def __len__(self) -> int:
         return len(self.conditions)
@@ -75,13 +90,15 @@ class Showers:
             None if self.layer_energies is None else self.layer_energies[index],
             None if self.absorber_energies is None else self.absorber_energies[index],
             None if self.extrapolated is None else self.extrapolated[index],
+            None if self.weights is None else self.weights[index],
         )
 
 
 def concatenate(parts: Sequence[Showers]) -> Showers:
     """One after the other; an optional array is kept where every part has it.
 
-    Flags of extrapolation are never lost: a part without flags counts as inside the domain.
+    Flags of extrapolation and weights are never lost: a part without flags counts as inside the domain, one without
+    weights as showers of weight 1.
 
     Raises:
         RequestError: no parts, or detectors that differ.
@@ -92,6 +109,9 @@ def concatenate(parts: Sequence[Showers]) -> Showers:
         flags = np.concatenate(
             [np.zeros(len(part), dtype=np.bool_) if part.extrapolated is None else part.extrapolated for part in parts]
         )
+    weights = None
+    if any(part.weights is not None for part in parts):
+        weights = np.concatenate([np.ones(len(part)) if part.weights is None else part.weights for part in parts])
     layers = [part.layer_energies for part in parts if part.layer_energies is not None]
     absorbers = [part.absorber_energies for part in parts if part.absorber_energies is not None]
     return Showers(
@@ -101,6 +121,7 @@ def concatenate(parts: Sequence[Showers]) -> Showers:
         np.concatenate(layers) if len(layers) == len(parts) else None,
         np.concatenate(absorbers) if len(absorbers) == len(parts) else None,
         flags,
+        weights,
     )
 
 

@@ -3,8 +3,8 @@
 At the root stand ``incident_energies`` (N,1) and ``showers`` (N,n_cells), float32 in MeV, as CaloChallenge has them.
 The group ``conditions`` holds ``pdg`` int32 (N,), ``momentum`` (N,3) in MeV, ``position`` (N,2) in mm and, where
 showers were made outside a model's domain, ``extrapolated`` (N,) bool. ``layer_energies`` and
-``absorber_energies`` (N,n_layers) are optional. The root attributes say what made it: ``format``, ``version``,
-``detector``, ``detector_toml``, ``source``, ``provenance`` (JSON).
+``absorber_energies`` (N,n_layers) are optional, as are ``weights`` (N,), finite and of any sign. The root attributes
+say what made it: ``format``, ``version``, ``detector``, ``detector_toml``, ``source``, ``provenance`` (JSON).
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ FORMAT = "caloforge-showers"
 VERSION = 1
 Source = Literal["geant4", "model", "import"]
 _REQUIRED = ("incident_energies", "showers", "conditions/pdg", "conditions/momentum", "conditions/position")
-_OPTIONAL = ("layer_energies", "absorber_energies")
+_OPTIONAL = ("layer_energies", "absorber_energies", "weights")
 _FLAGS = "conditions/extrapolated"
 
 
@@ -268,6 +268,7 @@ class ShowerFile:
             "conditions/pdg": ("iu", ()),
             "layer_energies": ("fiu", (self.detector.n_layers,)),
             "absorber_energies": ("fiu", (self.detector.n_layers,)),
+            "weights": ("fiu", ()),
             _FLAGS: ("b", ()),
         }
         whose = f"{self.detector.name} with {len(self)} showers"
