@@ -20,7 +20,7 @@ Floats = NDArray[np.float64]
 EDGES = np.linspace(-3.0, 5.0, 21)
 SYMMETRIC = [name for name in METRICS if name not in ("wasserstein", "kullback_leibler")]
 samples = st.builds(
-    lambda n, seed, shift: np.random.default_rng(seed).normal(shift, 1.0, n).round(1).clip(-3, 4.99),
+    lambda n, seed, shift: np.round(np.random.default_rng(seed).normal(shift, 1.0, size=n), 1).clip(-3, 4.99),
     st.integers(5, 80),
     st.integers(0, 1000),
     st.floats(-2, 2),

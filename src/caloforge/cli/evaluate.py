@@ -14,7 +14,7 @@ from caloforge.evaluation import Evaluation
 from caloforge.evaluation import evaluate as run
 from caloforge.evaluation.collect import Progress
 from caloforge.reports import check_report_folder, write_report
-from caloforge.reports.wording import verdict
+from caloforge.reports.wording import size, verdict
 
 
 def evaluate(
@@ -50,7 +50,7 @@ def summary(found: Evaluation) -> str:
         response = max(abs(value - 1) for value in sample.ratio.response)
         resolution = max(abs(value - 1) for value in sample.ratio.resolution)
         lines += [
-            f"{sample.info.label}: {sample.info.events} showers against {found.reference.info.events}",
+            f"{sample.info.label}: {size(sample.info)} against {size(found.reference.info)}",
             f"  response within {100 * response:.2f} %, resolution within {100 * resolution:.1f} % "
             f"in {len(sample.ratio.response)} bins of log E",
             f"  Wasserstein-1 / sigma: {within} of {len(sample.distances)} observables within the floor, "

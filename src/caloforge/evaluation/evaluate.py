@@ -146,12 +146,12 @@ def _compare(
     regions = compare_regions(sample, truth, edges, Plan(n, m, paired, effort.regional, effort.regional, seed, weights))
     report(stage, 2, 5)
     names = [*edges, *truth.detector.condition_names]
-    kept = [unweighted(item, seed) for item in (sample, truth)]
+    kept, kept_reference = unweighted(sample, seed), unweighted(truth, seed)
     classifier = classify(
-        _features(sample, list(edges))[kept[0]],
-        _features(truth, list(edges))[kept[1]],
+        _features(sample, list(edges))[kept],
+        _features(truth, list(edges))[kept_reference],
         names,
-        paired=paired and np.array_equal(*kept),
+        paired=paired and np.array_equal(kept, kept_reference),
         seed=seed,
         rotations=effort.rotations,
     )
@@ -251,7 +251,8 @@ def _weights(sample: Sample, truth: Sample, n: int, m: int) -> NDArray[np.float6
 def _histogram(name: str, label: str, edges: NDArray[np.float64], truth: Sample, samples: list[Sample]) -> Histogram:
     def counts(sample: Sample, power: int) -> NDArray[np.float64]:
         weights = np.ones(len(sample)) if sample.weights is None else sample.weights**power
-        return np.bincount(bin_index(sample.observables[name], edges), weights=weights, minlength=len(edges) - 1)
+        index = bin_index(sample.observables[name], edges)
+        return np.bincount(index, weights=weights, minlength=len(edges) - 1).astype(np.float64, copy=False)
 
     sums, errors = ([counts(item, power) for item in (truth, *samples)] for power in (1, 2))
     values, spreads = [item.tolist() for item in sums], [np.sqrt(item).tolist() for item in errors]
