@@ -51,8 +51,8 @@ CASES = [
     Case("one law, 1,000 a side", 1000, False, QUICK),
     Case("one law, 2,000 a side", 2000, False, QUICK),
     Case("one law, 5,000 a side", 5000, False, QUICK),
-    Case("one law, 2,000 a side, the draws of a full evaluation", 2000, False, FULL),
     Case("tilted in energy, 2,000 a side", 2000, True, QUICK),
+    Case("one law, 2,000 a side, the draws of a full evaluation", 2000, False, FULL),
 ]
 
 
@@ -172,9 +172,9 @@ def main() -> None:
         lines += table(case, found)
         record.append({**asdict(case), "distances": found})
         print("\n".join(table(case, found)), flush=True)
-    RESULTS.mkdir(exist_ok=True)
-    (RESULTS / "calibration.json").write_text(json.dumps(record, indent=1, allow_nan=False) + "\n")
-    (RESULTS / "calibration.md").write_text("\n".join(lines))
+        RESULTS.mkdir(exist_ok=True)
+        (RESULTS / "calibration.json").write_text(json.dumps(record, indent=1, allow_nan=False) + "\n")
+        (RESULTS / "calibration.md").write_text("\n".join(lines))
 
 
 if __name__ == "__main__":

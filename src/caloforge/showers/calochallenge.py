@@ -27,7 +27,7 @@ from caloforge.showers.container import Showers, cell_layer_energies
 from caloforge.showers.order import OrderCheck
 
 ARRAYS = ("incident_energies", "showers")
-NO_PLACE_FOR = ("detector", "layer_energies", "absorber_energies", "source", "provenance")
+NO_PLACE_FOR = ("detector", "layer_energies", "absorber_energies", "weights", "source", "provenance")
 _LAYERS = "layer_energies"
 
 

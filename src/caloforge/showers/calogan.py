@@ -23,7 +23,7 @@ from caloforge.showers.centred import OneBeam, UnitCheck, centred_conditions
 from caloforge.showers.container import Showers, cell_layer_energies
 
 ARRAYS = ("energy", "layer_0")
-NO_PLACE_FOR = ("detector", "pdg", "layer_energies", "absorber_energies", "source", "provenance")
+NO_PLACE_FOR = ("detector", "pdg", "layer_energies", "absorber_energies", "weights", "source", "provenance")
 NOT_KEPT = ("overflow",)
 """What such files hold and our own have no place for."""
 _MEV = 1000.0  # a GeV

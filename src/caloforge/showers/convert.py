@@ -158,7 +158,7 @@ def no_place_for(to: str, src: str | Path | None = None) -> tuple[str, ...]:
         RequestError: unknown format, or as :func:`convert` for a file that cannot be read.
 
     >>> no_place_for("lhcb-npz")
-    ('detector', 'layer_energies', 'absorber_energies', 'source', 'provenance')
+    ('detector', 'layer_energies', 'absorber_energies', 'weights', 'source', 'provenance')
     """
     if to not in _FORMATS:
         raise unknown_name("format", to, _FORMATS)

@@ -21,7 +21,7 @@ from caloforge.errors import FormatError, RequestError
 from caloforge.showers.atomic import atomic_output
 from caloforge.showers.container import Showers, check_unflagged, no_showers
 
-NO_PLACE_FOR = ("detector", "layer_energies", "absorber_energies", "source", "provenance")
+NO_PLACE_FOR = ("detector", "layer_energies", "absorber_energies", "weights", "source", "provenance")
 _NAMES = ("EnergyDeposit", "ParticleMomentum", "ParticlePoint", "ParticlePDG")
 
 
