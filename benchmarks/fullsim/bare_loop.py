@@ -16,7 +16,7 @@ import numpy as np
 
 LAYERS, LEAD, SCINTILLATOR = 66, 2.0, 4.0  # mm
 CELLS, SIZE = 30, 20.0
-CUT = 0.7
+CUT = 1.0
 KEPT = []  # Geant4 keeps pointers only
 
 

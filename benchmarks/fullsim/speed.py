@@ -1,6 +1,8 @@
-"""``simulate`` against a bare Geant4 loop on the same events, and two workers against one; turn and turn about.
+"""``simulate`` against a bare Geant4 loop on the same events, side by side, and two workers against one, in turn.
 
-Every program runs twice a round, for a short and a long list of events, so that the difference has no start-up in it.
+The clock of a shared machine may change by tens of per cent from one minute to the next, so the bare loop and one
+worker run at the same time, each on a core of its own, and their processor times are compared. Workers are compared by
+wall clock; the wall clock of a run of one shard less its event loop is the start-up.
 """
 
 from __future__ import annotations
@@ -9,6 +11,7 @@ import json
 import os
 import sys
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +23,12 @@ from caloforge.fullsim.primaries import event_seeds
 from fullsim.samples import Samples, reference_tables
 from fullsim.timing import timed
 
-SHORT, LONG = 100, 400
+SHORT, LONG = 20, 200
 GEV = 10.0
-ROUNDS = 5
+ROUNDS = 4
 SEED = 10
 BARS = {"over_bare": 10.0, "two_workers": 1.8}
-PROGRAMS = ("bare", "one worker", "two workers")
+BARE, ONE, TWO = "bare", "one worker", "two workers"
 _BEFORE_FACE = 0.01  # mm, where `simulate` starts its particles
 _BARE = Path(__file__).with_name("bare_loop.py")
 
@@ -36,13 +39,21 @@ def measure(samples: Samples) -> dict[str, Any]:
     with reference_tables():
         environment = {**os.environ, **prepare_physics_data("G4EmStandardPhysics_option1", [1, 6, 82]).environment}
     same = _prepare(folder, environment)
-    times: dict[str, dict[int, list[dict[str, float]]]] = {name: {SHORT: [], LONG: []} for name in PROGRAMS}
-    for number in range(ROUNDS):
-        for name in PROGRAMS[number % 3 :] + PROGRAMS[: number % 3]:
-            for events in (SHORT, LONG):
-                times[name][events].append(_run(name, events, folder, environment))
-                print(f"round {number + 1}, {name}, {events} events: {times[name][events][-1]}", flush=True)
-    return _figures(times) | {"events": [SHORT, LONG], "GeV": GEV, "same_showers": same, "bars": BARS, "rounds": times}
+    rounds = []
+    for _ in range(ROUNDS):
+        with ThreadPoolExecutor(2) as pool:
+            pair = [pool.submit(_run, name, LONG, folder, environment) for name in (BARE, ONE)]
+            beside = [item.result() for item in pair]
+        alone = {name: [_run(name, events, folder, environment) for events in (SHORT, LONG)] for name in (ONE, TWO)}
+        rounds.append({"side by side": dict(zip((BARE, ONE), beside, strict=True)), "alone": alone})
+        print(f"round {len(rounds)} of {ROUNDS}: {rounds[-1]}", flush=True)
+    return _figures(rounds) | {
+        "events": [SHORT, LONG],
+        "GeV": GEV,
+        "same_showers": same,
+        "bars": BARS,
+        "rounds": rounds,
+    }
 
 
 def _prepare(folder: Path, environment: Mapping[str, str]) -> bool:
@@ -57,6 +68,7 @@ def _prepare(folder: Path, environment: Mapping[str, str]) -> bool:
     starts = np.zeros((LONG, 3))
     starts[:, :2] = form.position
     starts -= directions * (_BEFORE_FACE / directions[:, 2:])
+    starts[:, 2] = -_BEFORE_FACE  # to the last bit
     for events in (SHORT, LONG):
         np.savez(
             folder / f"{events}.npz",
@@ -72,19 +84,19 @@ def _prepare(folder: Path, environment: Mapping[str, str]) -> bool:
 
 
 def _run(name: str, events: int, folder: Path, environment: Mapping[str, str]) -> dict[str, float]:
-    """Seconds: ``wall`` and ``processor`` of the whole program, ``loop`` of processor time in the event loop alone;
-    ``others``: how many cores were busy with something else meanwhile."""
-    if name == "bare":
+    """Seconds: ``wall`` of the whole program, ``loop`` of processor time in the event loop; ``others``, how many cores
+    were busy with something else meanwhile."""
+    if name == BARE:
         command = [sys.executable, str(_BARE), str(folder / f"{events}.npz")]
     else:
-        workers = {"one worker": "1", "two workers": "2"}[name]
+        workers = {ONE: "1", TWO: "2"}[name]
         command = [sys.executable, "-m", "caloforge", "simulate", "lhcb-ecal", "-n", str(events), "--seed", str(SEED)]
         command += ["--energy", str(1e3 * GEV), str(1e3 * GEV), "--workers", workers, "--json", "--overwrite"]
         command += ["-o", str(folder / "timed.h5")]
     done = timed(command, environment)
     last = json.loads(done.out.strip().splitlines()[-1])
-    loop = last["processor"] if name == "bare" else events * last["provenance"]["seconds_per_event_core"]
-    return {"wall": done.wall, "processor": done.processor, "loop": loop, "others": done.others}
+    loop = last["processor"] if name == BARE else events * last["provenance"]["seconds_per_event_core"]
+    return {"wall": done.wall, "loop": loop, "others": done.others}
 
 
 def _spread(values: list[float]) -> dict[str, float]:
@@ -92,40 +104,27 @@ def _spread(values: list[float]) -> dict[str, float]:
     return {"median": float(median), "low": float(low), "high": float(high), "least": float(min(values))}
 
 
-def _figures(times: dict[str, dict[int, list[dict[str, float]]]]) -> dict[str, Any]:
-    """Ratios are of the same round, so that a slow spell of the machine enters both sides."""
-
-    def slope(name: str, kind: str) -> list[float]:
-        """Seconds an event without start-up, of each round."""
-        short, long = (times[name][events] for events in (SHORT, LONG))
-        return [(b[kind] - a[kind]) / (LONG - SHORT) for a, b in zip(short, long, strict=True)]
-
-    def whole(name: str, kind: str) -> list[float]:
-        return [item[kind] for item in times[name][LONG]]
-
-    def over(ours: list[float], theirs: list[float]) -> dict[str, float]:
-        return _spread([one / other for one, other in zip(ours, theirs, strict=True)])
-
-    per_gev = 1e3 / GEV
+def _figures(rounds: list[dict[str, Any]]) -> dict[str, Any]:
+    """Ratios are of the same round. A short run is one shard, on one worker whatever their number."""
+    beside = [item["side by side"] for item in rounds]
+    alone = [item["alone"] for item in rounds]
+    whole = {name: [item[name][1] for item in alone] for name in (ONE, TWO)}
+    net = {
+        name: [long["wall"] - (short["wall"] - short["loop"]) for short, long in (item[name] for item in alone)]
+        for name in (ONE, TWO)
+    }
+    per_gev = 1e3 / GEV / LONG
     return {
         "ms_per_GeV": {
-            name: {
-                kind: _spread([per_gev * value for value in slope(name, kind)])
-                for kind in ("loop", "processor", "wall")
-            }
-            for name in PROGRAMS
+            "bare, beside one worker": _spread([per_gev * item[BARE]["loop"] for item in beside]),
+            "one worker, beside the bare loop": _spread([per_gev * item[ONE]["loop"] for item in beside]),
+            "one worker alone": _spread([per_gev * item["loop"] for item in whole[ONE]]),
+            "two workers, each": _spread([per_gev * item["loop"] for item in whole[TWO]]),
         },
-        "over_bare": {
-            **{kind: over(slope("one worker", kind), slope("bare", kind)) for kind in ("loop", "processor", "wall")},
-            "whole program, wall": over(whole("one worker", "wall"), whole("bare", "wall")),
-        },
+        "over_bare": _spread([item[ONE]["loop"] / item[BARE]["loop"] for item in beside]),
         "two_workers": {
-            "without start-up": over(slope("one worker", "wall"), slope("two workers", "wall")),
-            "whole program": over(whole("one worker", "wall"), whole("two workers", "wall")),
+            "without start-up": _spread([a / b for a, b in zip(net[ONE], net[TWO], strict=True)]),
+            "whole program": _spread([a["wall"] / b["wall"] for a, b in zip(whole[ONE], whole[TWO], strict=True)]),
         },
-        "start_up": {
-            name: _spread([a["wall"] - SHORT * s for a, s in zip(times[name][SHORT], slope(name, "wall"), strict=True)])
-            for name in PROGRAMS
-        },
-        "others": _spread([run["others"] for name in PROGRAMS for runs in times[name].values() for run in runs]),
+        "others": _spread([item["others"] for name in (ONE, TWO) for item in whole[name]]),
     }

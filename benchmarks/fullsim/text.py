@@ -258,25 +258,21 @@ def _speed(part: Record) -> list[str]:
     def spread(item: Record, digits: int) -> str:
         return f"{item['median']:.{digits}f} ({item['low']:.{digits}f} to {item['high']:.{digits}f})"
 
-    short, long = part["events"]
-    kinds = {"loop": "processor, event loop", "processor": "processor, whole program", "wall": "wall clock"}
-    rows = [
-        [name, *(spread(part["ms_per_GeV"][name][kind], 2) for kind in kinds), spread(part["start_up"][name], 1)]
-        for name in part["ms_per_GeV"]
-    ]
-    ratios = [[f"`simulate` on one worker over bare: {k}", spread(v, 3)] for k, v in part["over_bare"].items()]
-    ratios += [[f"two workers, speed-up: {k}", spread(v, 2)] for k, v in part["two_workers"].items()]
+    rows = [[name, spread(value, 2)] for name, value in part["ms_per_GeV"].items()]
+    ratios = [["`simulate` on one worker over the bare loop, side by side", spread(part["over_bare"], 3)]]
+    ratios += [[f"two workers, events/s over one's: {name}", spread(v, 2)] for name, v in part["two_workers"].items()]
     return [
         "## Speed",
         "",
-        f"Electrons of {part['GeV']:g} GeV, angles of `lhcb-ecal`, {len(part['rounds']['bare'][str(long)])} rounds in "
-        f"turn, {short} and {long} events each; milliseconds per GeV are differences of the two, without start-up. "
-        f"Medians, quartiles in brackets. The bare loop (`benchmarks/fullsim/bare_loop.py`) has the same geometry, "
-        f"scorers and events and reads nothing out; it makes the same showers: {part['same_showers']}. Other programs "
-        f"kept {part['others']['median']:.2f} cores busy meanwhile (median; quartiles {part['others']['low']:.2f} to "
+        f"Electrons of {part['GeV']:g} GeV, angles of `lhcb-ecal`, {part['events'][1]} events a run, "
+        f"{len(part['rounds'])} rounds; medians, quartiles in brackets. The bare loop "
+        f"(`benchmarks/fullsim/bare_loop.py`) has the same geometry, cut, scorers and events and reads nothing out; "
+        f"its showers are the same: {part['same_showers']}. It runs beside one worker, at the same time on the other "
+        "core, and processor time of the event loops is compared; workers are compared by wall clock. Other "
+        f"programs kept {part['others']['median']:.2f} cores busy ({part['others']['low']:.2f} to "
         f"{part['others']['high']:.2f}).",
         "",
-        *_table(["ms per GeV", *kinds.values(), "start-up [s]"], rows),
+        *_table(["event loop", "processor ms per GeV"], rows),
         "",
         *_table(["ratio", "measured"], ratios),
         "",
