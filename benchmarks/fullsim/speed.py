@@ -122,6 +122,13 @@ def _figures(rounds: list[dict[str, Any]]) -> dict[str, Any]:
             "two workers, each": _spread([per_gev * item["loop"] for item in whole[TWO]]),
         },
         "over_bare": _spread([item[ONE]["loop"] / item[BARE]["loop"] for item in beside]),
+        # What the machine has for two programs that share nothing: work done side by side over that of one alone.
+        "two_programs": _spread(
+            [
+                alone["loop"] * (1 / pair[BARE]["loop"] + 1 / pair[ONE]["loop"])
+                for alone, pair in zip(whole[ONE], beside, strict=True)
+            ]
+        ),
         "two_workers": {
             "without start-up": _spread([a / b for a, b in zip(net[ONE], net[TWO], strict=True)]),
             "whole program": _spread([a["wall"] / b["wall"] for a, b in zip(whole[ONE], whole[TWO], strict=True)]),
