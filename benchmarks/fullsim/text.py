@@ -267,10 +267,10 @@ def _speed(part: Record) -> list[str]:
         "",
         f"Electrons of {part['GeV']:g} GeV, angles of `lhcb-ecal`, {part['events'][1]} events a run, "
         f"{len(part['rounds'])} rounds; medians, quartiles in brackets. The bare loop "
-        f"(`benchmarks/fullsim/bare_loop.py`) has the same geometry, cut, scorers and primaries and reads nothing out. It "
-        "runs beside one worker, at the same time on the other core, and processor time of the event loops is compared; "
-        f"workers are compared by wall clock. Other programs kept {part['others']['median']:.2f} cores busy "
-        f"({part['others']['low']:.2f} to {part['others']['high']:.2f}).",
+        f"(`benchmarks/fullsim/bare_loop.py`) has the same geometry, cut, scorers and primaries and reads nothing out. "
+        "It runs beside one worker, at the same time on the other core, and processor time of the event loops is "
+        "compared; workers are compared by wall clock. Other programs kept "
+        f"{part['others']['median']:.2f} cores busy ({part['others']['low']:.2f} to {part['others']['high']:.2f}).",
         "",
         *_table(["event loop", "processor ms per GeV"], rows),
         "",
