@@ -39,6 +39,7 @@ class Sample:
         image_sums: (G, n_cells) sum of the energies of the events i with i % G = g, MeV, so that an image has an error.
         image_counts: (G,) events in each group, with their weights as the sums.
         shares: (M, K) log shares of the central cells of the first M events.
+        layers: (N, n_layers) energies of the layers, MeV, or None where the file has none.
     """
 
     info: SampleInfo
@@ -51,6 +52,7 @@ class Sample:
     image_sums: NDArray[np.float64]
     image_counts: NDArray[np.float64]
     shares: NDArray[np.float32]
+    layers: NDArray[np.float32] | None
 
     def __len__(self) -> int:
         return len(self.visible)
@@ -77,7 +79,7 @@ def collect(path: Path, label: str | None = None, *, max_events: int, progress: 
         sums = np.zeros((GROUPS, detector.n_cells))
         counts = np.zeros(GROUPS)
         given: list[NDArray[np.float64]] = []
-        rows, shares, conditions, codes, visible = [], [], [], [], []
+        rows, shares, conditions, codes, visible, layers = [], [], [], [], [], []
         for start in range(0, total, BLOCK):
             showers = file.read(start, min(start + BLOCK, total))
             energies = showers.energies.astype(np.float64)
@@ -85,6 +87,8 @@ def collect(path: Path, label: str | None = None, *, max_events: int, progress: 
             conditions.append(showers.conditions.matrix)
             codes.append(showers.conditions.pdg)
             visible.append(energies.sum(axis=1))
+            if showers.layer_energies is not None:
+                layers.append(showers.layer_energies)
             group = (start + np.arange(len(energies))) % GROUPS
             times = np.ones(len(energies)) if showers.weights is None else showers.weights
             for number in range(GROUPS):
@@ -120,6 +124,7 @@ def collect(path: Path, label: str | None = None, *, max_events: int, progress: 
         image_sums=sums,
         image_counts=counts,
         shares=np.concatenate(shares),
+        layers=np.concatenate(layers) if layers else None,
     )
 
 

@@ -16,6 +16,9 @@ VERSION = 2
 WITHIN_SPREADS = 2.0
 """A distance counts as within the floor up to this many spreads of the floor above its mean."""
 
+SIGNIFICANT = 0.01
+"""Figures of whole showers tell two samples apart where their p value is below this."""
+
 ROUNDING = 1e-6
 """Distances below this are rounding of energies."""
 
@@ -193,6 +196,38 @@ class Classifier:
 
 
 @dataclass(frozen=True)
+class WholeShower:
+    """One figure of whole showers.
+
+    Attributes:
+        name: identifier; the report has the words for it.
+        value: the figure and its error; None where it could not be computed, and then `note` says why.
+        perfect: what equal distributions give with endless samples.
+        floor: reference against reference.
+        floor_paired: for equal conditions, after random exchanges within pairs, as in `Distance`.
+        p_value: how often equal distributions look as different as these; None without a value.
+        events: showers of each kind, at least.
+        note: what it was computed of, and how.
+        details: further numbers by name, such as the error rate of a classifier.
+    """
+
+    name: str
+    value: Measured | None
+    perfect: float
+    floor: Measured | None
+    floor_paired: Measured | None
+    p_value: float | None
+    events: int
+    note: str
+    details: dict[str, float]
+
+    @property
+    def differs(self) -> bool:
+        """Whether the figure tells the two samples apart."""
+        return self.p_value is not None and self.p_value < SIGNIFICANT
+
+
+@dataclass(frozen=True)
 class Correlations:
     """Correlation coefficients of log(e / E + offset) between cells, or layers of cells: `what` says which.
 
@@ -234,6 +269,7 @@ class SampleResult:
     image_distance: Distance
     correlations: Correlations
     displays: list[Display]
+    whole: list[WholeShower]
     warnings: list[str]
 
 
