@@ -21,7 +21,13 @@ def evaluate(
     files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="The files of showers to judge.")],
     reference: Annotated[Path, typer.Option(help="The file to judge them by, usually Geant4.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="The folder for report.json, .csv and .html.")],
-    quick: Annotated[bool, typer.Option("--quick", help="Fewer random draws: rougher errors, sooner done.")] = False,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Fewer random draws and no figures of whole showers: sooner done.")
+    ] = False,
+    full: Annotated[
+        bool, typer.Option("--full", help="Train neural networks too (extra train; hours without a GPU).")
+    ] = False,
+    training: Annotated[Path | None, typer.Option(help="The file that the model was trained on: is it copied?")] = None,
     seed: Annotated[int, typer.Option(help="Seed of the random draws.")] = 0,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a report that is there.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
@@ -29,7 +35,7 @@ def evaluate(
     """Compare files of showers with a reference and write a report."""
     check_report_folder(output, overwrite=overwrite)
     with _progress(show=not as_json) as progress:
-        found = run(files, reference, quick=quick, seed=seed, progress=progress)
+        found = run(files, reference, quick=quick, full=full, training=training, seed=seed, progress=progress)
         progress("writing the report", 0, 1)
         page = write_report(found, output, overwrite=overwrite)
         progress("writing the report", 1, 1)
@@ -58,6 +64,11 @@ def summary(found: Evaluation) -> str:
             f"  classifier AUC {auc.value:.3f} +- {auc.error:.3f} (floor {floor.value:.3f} +- {floor.error:.3f})",
         ]
         lines += [f"  {line}" for line in verdict(sample, found)]
+        seen = [row.name for row in sample.whole if row.differs]
+        known = sum(row.p_value is not None for row in sample.whole)
+        if known:
+            which = f": {', '.join(seen)}" if seen else ""
+            lines.append(f"  whole showers: {len(seen)} of {known} figures tell them apart (p < 0.01){which}")
         lines += [f"  note: {line}" for line in sample.warnings]
     return "\n".join(lines)
 

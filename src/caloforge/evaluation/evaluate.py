@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from caloforge._version import __version__
-from caloforge.errors import FormatError, RequestError
+from caloforge.errors import FormatError, RequestError, require
 from caloforge.evaluation.binned import binned_response, energy_edges, response_ratio
 from caloforge.evaluation.classifier import classify
 from caloforge.evaluation.collect import (
@@ -26,6 +27,7 @@ from caloforge.evaluation.collect import (
 from caloforge.evaluation.correlations import compare_correlations, compare_images
 from caloforge.evaluation.displays import nearest_events, read_displays, reference_events
 from caloforge.evaluation.distances import bin_index, compare, histogram_edges, why_not
+from caloforge.evaluation.network_inputs import NetworkPlan
 from caloforge.evaluation.regions import compare_regions
 from caloforge.evaluation.resampling import Plan
 from caloforge.evaluation.results import (
@@ -36,6 +38,7 @@ from caloforge.evaluation.results import (
     SampleResult,
 )
 from caloforge.evaluation.unweight import unweighted
+from caloforge.evaluation.whole import compare_whole
 from caloforge.observables import observables_for
 from caloforge.random import check_seed
 
@@ -55,6 +58,7 @@ class Effort:
 
 QUICK = Effort(bootstraps=40, floors=20, regional=10, matrices=6, rotations=1)
 FULL = Effort(bootstraps=200, floors=100, regional=40, matrices=20, rotations=4)
+NETWORKS = NetworkPlan()
 
 
 def evaluate(
@@ -62,6 +66,8 @@ def evaluate(
     reference: str | Path,
     *,
     quick: bool = False,
+    full: bool = False,
+    training: str | Path | None = None,
     seed: int = 0,
     max_events: int = MAX_EVENTS,
     progress: Progress | None = None,
@@ -74,7 +80,10 @@ def evaluate(
     Args:
         files: files to judge.
         reference: file to judge them by.
-        quick: fewer random draws: errors and floors are rougher, values are the same (the classifier's apart).
+        quick: fewer random draws: errors and floors are rougher, values are the same (the classifier's apart); and no
+            figures of whole showers.
+        full: train neural networks as well (extra `train`; hours on a CPU).
+        training: the file that the model was trained on, for the test whether it copies it.
         seed: of all random draws.
         max_events: at most so many showers are used, from the start of each file.
         progress: called with (stage, steps done, steps in all).
@@ -89,13 +98,23 @@ def evaluate(
     report = progress or (lambda stage, done, total: None)
     paths = [Path(files)] if isinstance(files, str | Path) else [Path(item) for item in files]
     reference_path = Path(reference)
-    _check_paths(paths, reference_path)
+    training_path = None if training is None else Path(training)
+    _check_paths(paths, reference_path, training_path)
+    if quick and (full or training is not None):
+        raise RequestError("quick leaves out the figures of whole showers; it goes neither with full nor with training")
+    if full:
+        require("torch", "train")
     effort = QUICK if quick else FULL
     truth = collect(reference_path, max_events=max_events, progress=report)
     samples = []
     for path, label in zip(paths, _labels(paths), strict=True):
         samples.append(collect(path, label, max_events=max_events, progress=report))
         check_same_detector(samples[-1], truth)
+    known = (
+        None if training_path is None else collect(training_path, "training", max_events=max_events, progress=report)
+    )
+    if known is not None:
+        check_same_detector(known, truth)
     edges, skipped = _histogram_edges(truth, samples)
     spec = truth.detector.conditions[truth.detector.column("energy")]
     limits = energy_edges(spec.low, spec.high, [truth.incident, *(sample.incident for sample in samples)])
@@ -104,6 +123,19 @@ def evaluate(
     own: ReferenceResult | None = None
     for sample, path in zip(samples, paths, strict=True):
         result, own = _compare(sample, truth, path, reference_path, edges, limits, shown, effort, seed, report)
+        if not quick:
+            whole = compare_whole(
+                sample,
+                truth,
+                known,
+                (path, reference_path),
+                list(edges),
+                paired=result.same_conditions,
+                networks=NETWORKS if full else None,
+                seed=seed,
+                report=report,
+            )
+            result = dataclasses.replace(result, whole=whole)
         results.append(result)
     assert own is not None
     labels = {name: item.label for name, item in observables_for(truth.detector).items()}
@@ -187,6 +219,7 @@ def _compare(
         image_distance=image_distance,
         correlations=correlations,
         displays=read_displays(path, indices),
+        whole=[],
         warnings=_warnings(sample, truth, conditions),
     )
     report(stage, 5, 5)
@@ -195,10 +228,10 @@ def _compare(
     )
 
 
-def _check_paths(paths: list[Path], reference: Path) -> None:
+def _check_paths(paths: list[Path], reference: Path, training: Path | None) -> None:
     if not paths:
         raise RequestError("no file to evaluate; give at least one")
-    for path in (*paths, reference):
+    for path in (*paths, reference, *([] if training is None else [training])):
         if not path.is_file():
             raise FormatError(f"{path}: no such file")
     for path in paths:

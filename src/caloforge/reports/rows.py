@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from io import StringIO
 
 from caloforge.evaluation import Evaluation, Measured, ResponseBins
-from caloforge.evaluation.results import Classifier, Distance, ObservableDistances, SampleResult
+from caloforge.evaluation.results import Classifier, Distance, ObservableDistances, SampleResult, WholeShower
 
 ALL = "all"
 
@@ -30,7 +30,7 @@ class Row:
         floor_error: its spread.
         floor_same_conditions: for equal conditions, after exchanges within the pairs.
         floor_same_conditions_error: its spread.
-        note: "not computable: " and the reason.
+        note: "not computable: " and the reason; of figures of whole showers how they were computed.
     """
 
     sample: str
@@ -73,6 +73,8 @@ def rows(evaluation: Evaluation) -> Iterator[Row]:
         yield _distance(label, "mean_image", ALL, "total_variation", sample.image_distance)
         if sample.correlations.distance is not None:
             yield _distance(label, "correlations", ALL, "root_mean_square", sample.correlations.distance)
+        for figure in sample.whole:
+            yield from _whole(label, figure)
         yield from _response(label, sample.response)
         yield from _ratio(label, sample)
     yield from _response(evaluation.reference.info.label, evaluation.reference.response)
@@ -131,6 +133,20 @@ def _classifier(sample: str, found: Classifier) -> Iterator[Row]:
     yield Row(sample, what, ALL, "classifier_error_rate", found.error_rate)
     for name, loss in found.importance.items():
         yield Row(sample, name, ALL, "auc_lost_when_shuffled", loss)
+
+
+def _whole(sample: str, found: WholeShower) -> Iterator[Row]:
+    what = "whole showers"
+    if found.value is None:
+        yield _missing(sample, what, ALL, found.name, found.note)
+        return
+    row = _measured(sample, what, ALL, found.name, found.value, found.floor)
+    if found.floor_paired is not None:
+        paired = found.floor_paired
+        row = dataclasses.replace(row, floor_same_conditions=paired.value, floor_same_conditions_error=paired.error)
+    yield dataclasses.replace(row, note=found.note)
+    for name, value in ({"p_value": found.p_value} | found.details).items():
+        yield Row(sample, what, ALL, f"{found.name}_{name}", value)
 
 
 def _response(sample: str, found: ResponseBins) -> Iterator[Row]:

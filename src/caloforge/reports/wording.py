@@ -50,6 +50,47 @@ def rank(distance: Distance) -> str:
     return "large" if distance.value.value > 0.1 else "small"
 
 
+WHOLE_SHOWERS = {
+    "fpd": "Fr\u00e9chet physics distance",
+    "kpd": "kernel physics distance",
+    "manifold": "precision, recall, density, coverage",
+    "precision": "precision",
+    "recall": "recall",
+    "density": "density",
+    "coverage": "coverage",
+    "prd_auc": "PRD, area under the curve",
+    "image_frechet": "Fr\u00e9chet distance of images",
+    "layers_auc": "AUC, gradient boosting on layers",
+    "dnn_low_level": "AUC, dense network on cells",
+    "dnn_normalised": "AUC, dense network on cells over their layer",
+    "dnn_high_level": "AUC, dense network on observables",
+    "resnet18": "AUC, ResNet-18 on images",
+    "memorisation": "copies of the training set",
+    "nearer_to_training": "nearer to the training set than the reference",
+    "near_training": "share near to the training set",
+}
+"""Names of the figures of whole showers, for people."""
+
+
+def small(figure: Measured | None) -> str:
+    """'0.0123 ± 0.0004', with an exponent where there would be zeros only, or a dash."""
+    if figure is None:
+        return DASH
+    size = max(abs(figure.value), abs(figure.error))
+    style = ".1e" if 0 < size < 1e-3 else ".4f"
+    return f"{figure.value:{style}} ± {figure.error:{style}}"
+
+
+def p_value(value: float | None) -> str:
+    """'0.32', '0.0033', '2e-15', or a dash."""
+    return DASH if value is None else f"{value:.2g}"
+
+
+def details(numbers: dict[str, float]) -> str:
+    """'error rate 0.41, epoch 7'."""
+    return ", ".join(f"{name.replace('_', ' ')} {value:.3g}" for name, value in numbers.items())
+
+
 def headlines(sample: SampleResult, evaluation: Evaluation) -> list[Headline]:
     """The figures a reader wants first."""
     found = []

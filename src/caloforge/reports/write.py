@@ -81,6 +81,10 @@ def render_html(evaluation: Evaluation) -> str:
     environment.filters["significant"] = wording.significant
     environment.filters["rank"] = wording.rank
     environment.filters["size"] = wording.size
+    environment.filters["small"] = wording.small
+    environment.filters["p_value"] = wording.p_value
+    environment.filters["details"] = wording.details
+    environment.filters["whole"] = lambda name: wording.WHOLE_SHOWERS[name]
     environment.filters["words"] = lambda name: str(name).replace("_", " ")
     environment.filters["provenance"] = _provenance
     return environment.get_template("report.html.j2").render(
