@@ -26,7 +26,7 @@ def curve_area(sample: Floats, reference: Floats) -> float:
         reference: (K,) shares of the reference.
 
     >>> import numpy as np
-    >>> round(curve_area(np.array([0.5, 0.5]), np.array([1.0, 0.0])), 6)
+    >>> round(curve_area(np.array([0.5, 0.5]), np.array([1.0, 0.0])), 4)
     0.5
     """
     slopes = np.tan(np.linspace(_EDGE, np.pi / 2 - _EDGE, ANGLES))
