@@ -265,8 +265,12 @@ def test_an_idle_geant4_ends(address: str, small: Path, tmp_path: Path) -> None:
         other = tmp_path / "other.toml"
         other.write_text(small.read_text().replace('name = "small"', 'name = "idle"'))
         assert len(load(simulate(other, 30, output=tmp_path / "full.h5", cluster=address))) == 30
-        wait_for(lambda: all(now[0] <= before[worker][0] for worker, now in client.run(look).items()))
-        assert all(folders == len(geant4) for geant4, folders in client.run(look).values())
+
+        def gone() -> bool:  # the process first, then its folder
+            now = client.run(look)
+            return all(pids <= before[worker][0] and folders == len(pids) for worker, (pids, folders) in now.items())
+
+        wait_for(gone)
 
 
 def test_a_scheduler_that_dies(geant4: None, start: Start, small: Path, tmp_path: Path) -> None:
