@@ -58,9 +58,13 @@ class RectangularCells(Cells):
     def finest(self) -> float:
         return min(self.size)
 
+    def axes(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Where the columns lie in x, shape (n_x,), and the rows in y, shape (n_y,); mm."""
+        x, y = ((np.arange(n) - (n - 1) / 2) * size for n, size in zip(self.shape, self.size, strict=True))
+        return x, y
+
     def centres(self) -> NDArray[np.float64]:
-        axes = [(np.arange(n) - (n - 1) / 2) * size for n, size in zip(self.shape, self.size, strict=True)]
-        return np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 2)
+        return np.stack(np.meshgrid(*self.axes(), indexing="ij"), axis=-1).reshape(-1, 2)
 
     def mirrored(self, flip_x: bool, flip_y: bool) -> NDArray[np.intp]:
         index = np.arange(len(self)).reshape(self.shape)

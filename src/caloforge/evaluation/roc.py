@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -37,3 +39,9 @@ def auc_with_error(scores: NDArray[np.floating], labels: NDArray[np.integer]) ->
     below = 1.0 - (ranks[n:] - rankdata(negative)) / n
     variance = float(np.var(above, ddof=1)) / n + float(np.var(below, ddof=1)) / m
     return Measured(float(above.mean()), variance**0.5)
+
+
+def mean_auc(parts: Sequence[Measured]) -> Measured:
+    """Mean of AUCs measured on disjoint parts, with its standard error."""
+    errors = np.array([part.error for part in parts])
+    return Measured(float(np.mean([part.value for part in parts])), float(np.sqrt((errors**2).sum()) / len(parts)))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from array_api_compat import array_namespace, device
 
 from caloforge.observables.axis import Array, ShowerAxis
+from caloforge.observables.grid import grid_sum, hottest_cell, near
 
 if TYPE_CHECKING:
     from caloforge.detector import Detector
@@ -29,22 +30,10 @@ def square_fraction(energies: Array, axis: ShowerAxis, detector: Detector, *, si
 
     Where the square reaches over the edge of the detector, the cells that exist count. An empty shower gives 0.
     """
-    xp = array_namespace(energies)
+    column, row = hottest_cell(energies, detector.cells)
     n_x, n_y = detector.cells.shape
-    hottest = xp.argmax(energies, axis=1)
     half = side // 2
-    where = device(energies)
-    near_x = _near(xp.arange(n_x, device=where), hottest // n_y, half)
-    near_y = _near(xp.arange(n_y, device=where), hottest % n_y, half)
-    image = xp.reshape(energies, (-1, n_x, n_y))
-    # (N, 1, n_x) @ (N, n_x, n_y) @ (N, n_y, 1): rows of the square, then its columns, without an (N, n_cells) mask.
-    rows = xp.astype(near_x, energies.dtype)[:, None, :]
-    columns = xp.astype(near_y, energies.dtype)[:, :, None]
-    return xp.matmul(xp.matmul(rows, image), columns)[:, 0, 0] / axis.energy
-
-
-def _near(index: Array, centre: Array, half: int) -> Array:
-    return abs(index[None, :] - centre[:, None]) <= half
+    return grid_sum(energies, near(energies, column, n_x, half), near(energies, row, n_y, half)) / axis.energy
 
 
 def sparsity(energies: Array, axis: ShowerAxis, detector: Detector, *, threshold: float) -> Array:
