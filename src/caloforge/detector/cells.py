@@ -61,7 +61,7 @@ class RectangularCells(Cells):
     def axes(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Where the columns lie in x, shape (n_x,), and the rows in y, shape (n_y,); mm."""
         x, y = ((np.arange(n) - (n - 1) / 2) * size for n, size in zip(self.shape, self.size, strict=True))
-        return x, y
+        return x.astype(np.float64), y.astype(np.float64)
 
     def centres(self) -> NDArray[np.float64]:
         return np.stack(np.meshgrid(*self.axes(), indexing="ij"), axis=-1).reshape(-1, 2)

@@ -67,4 +67,4 @@ def boosted(x: Floats, y: Labels, quarter: Labels, turn: int, seed: int) -> Scor
 
 def is_scored(quarter: Labels, turn: int) -> NDArray[np.bool_]:
     """(N,) whether an event is in the quarter that neither trains nor chooses in this turn."""
-    return (quarter + turn) % QUARTERS == QUARTERS - 1
+    return np.equal((quarter + turn) % QUARTERS, QUARTERS - 1)
