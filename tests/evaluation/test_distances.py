@@ -113,6 +113,16 @@ def test_every_value_has_a_bin_and_lattice_values_share_bins_equally() -> None:
     assert set(bin_index(np.array([-99.0, 99.0]), edges)) == {0, len(edges) - 2}
 
 
+def test_the_groups_that_bound_the_memory_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(5)
+    sample, reference = ({name: rng.normal(size=50) for name in "abc"} for _ in range(2))
+    edges = {name: histogram_edges(reference[name]) for name in "abc"}
+    plan = Plan(50, 50, False, 4, 4, 1)
+    together = compare(sample, reference, edges, plan)
+    monkeypatch.setattr("caloforge.evaluation.distances.VALUES", 1)
+    assert compare(sample, reference, edges, plan) == together
+
+
 def test_what_cannot_be_computed_raises() -> None:
     x = np.linspace(0, 1, 10)
     with pytest.raises(RequestError, match="same value"):

@@ -14,10 +14,13 @@ import pytest
 
 from caloforge.errors import FormatError, RequestError
 from caloforge.evaluation import evaluate
+from caloforge.evaluation.collect import collect
 from caloforge.evaluation.components import fit_components
+from caloforge.evaluation.events import chosen
 from caloforge.evaluation.network_inputs import NetworkPlan, Training
 from caloforge.evaluation.profile import depth_moments
 from caloforge.evaluation.results import Evaluation, WholeShower
+from caloforge.evaluation.whole import head
 from caloforge.reports import render_html
 from caloforge.reports.rows import as_csv
 from caloforge.showers import Showers, save
@@ -124,6 +127,22 @@ def test_quick_leaves_them_out_and_contradictions_are_refused(folder: Path, tmp_
             evaluate(folder / "good.h5", folder / "full.h5", quick=True, **options)
     with pytest.raises(FormatError, match="no such file"):
         evaluate(folder / "good.h5", folder / "full.h5", training=tmp_path / "none.h5")
+
+
+def test_of_long_files_the_start_is_kept(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for module, name in (("collect", "HEAD_EVENTS"), ("whole", "HEAD_EVENTS"), ("collect", "BLOCK")):
+        monkeypatch.setattr(sys.modules[f"caloforge.evaluation.{module}"], name, 200)
+    sample = collect(folder / "full.h5", progress=lambda *step: None)
+    assert len(sample) == 500
+    assert sample.layers is not None
+    assert len(sample.layers) == 200
+    rows = head(sample, seed=1)
+    assert rows.tolist() == list(range(200))
+    start = chosen(sample, rows)
+    assert len(start) == 200
+    assert start.layers is not None
+    assert start.depth is not None
+    np.testing.assert_allclose(depth_moments(start.layers, sample.detector), start.depth)
 
 
 def test_networks_of_any_size_make_rows_too(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

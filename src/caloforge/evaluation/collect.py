@@ -12,14 +12,17 @@ from numpy.typing import NDArray
 from caloforge.detector import Detector
 from caloforge.errors import RequestError
 from caloforge.evaluation.correlations import LogShares
+from caloforge.evaluation.profile import depth_moments
 from caloforge.evaluation.resampling import effective_size
 from caloforge.evaluation.results import SampleInfo
-from caloforge.observables import compute
+from caloforge.observables import compute, observables_for
 from caloforge.showers import ShowerFile
 
 BLOCK = 2000
 GROUPS = 20
 MIN_EVENTS = 100
+HEAD_EVENTS = 100_000
+"""Of so many showers, from the start of a file, more is kept than a few numbers: what figures of whole showers need."""
 Progress = Callable[[str, int, int], None]
 """Called with the name of the stage, the steps done and the steps in all."""
 
@@ -39,7 +42,8 @@ class Sample:
         image_sums: (G, n_cells) sum of the energies of the events i with i % G = g, MeV, so that an image has an error.
         image_counts: (G,) events in each group, with their weights as the sums.
         shares: (M, K) log shares of the central cells of the first M events.
-        layers: (N, n_layers) energies of the layers, MeV, or None where the file has none.
+        depth: (N, 2) mean and spread of the depth from the energies of the layers, mm; None where the file has none.
+        layers: (H, n_layers) energies of the layers of the first H events, at most `HEAD_EVENTS`, MeV; or None.
     """
 
     info: SampleInfo
@@ -52,6 +56,7 @@ class Sample:
     image_sums: NDArray[np.float64]
     image_counts: NDArray[np.float64]
     shares: NDArray[np.float32]
+    depth: NDArray[np.float64] | None
     layers: NDArray[np.float32] | None
 
     def __len__(self) -> int:
@@ -63,15 +68,17 @@ class Sample:
         return self.conditions[:, self.detector.column("energy")]
 
 
-def collect(path: Path, label: str | None = None, *, max_events: int, progress: Progress) -> Sample:
-    """Read at most `max_events` showers from the start of a file; without a label, "Geant4" or the file's name.
+def collect(path: Path, label: str | None = None, *, max_events: int | None = None, progress: Progress) -> Sample:
+    """Read showers in blocks, all or `max_events` from the start; without a label, "Geant4" or the file's name.
+
+    Memory holds one block of cells and some 300 bytes an event, whatever the number of cells.
 
     Raises:
         FormatError: not a file of showers, cut, or with energies no shower has.
         RequestError: fewer than 100 showers, or a detector without observables.
     """
     with ShowerFile(path) as file:
-        total = min(len(file), max_events)
+        total = len(file) if max_events is None else min(len(file), max_events)
         if total < MIN_EVENTS:
             raise RequestError(f"{path}: {total} showers; a comparison needs at least {MIN_EVENTS}: generate more")
         detector = file.detector
@@ -79,16 +86,24 @@ def collect(path: Path, label: str | None = None, *, max_events: int, progress: 
         sums = np.zeros((GROUPS, detector.n_cells))
         counts = np.zeros(GROUPS)
         given: list[NDArray[np.float64]] = []
-        rows, shares, conditions, codes, visible, layers = [], [], [], [], [], []
+        conditions = np.empty((total, len(detector.conditions)))
+        codes = np.empty(total, dtype=np.int32)
+        visible = np.empty(total)
+        observables = {name: np.empty(total) for name in observables_for(detector)}
+        shares, depth, layers = [], [], []
         for start in range(0, total, BLOCK):
             showers = file.read(start, min(start + BLOCK, total))
             energies = showers.energies.astype(np.float64)
-            rows.append(compute(energies, showers.conditions.matrix, detector))
-            conditions.append(showers.conditions.matrix)
-            codes.append(showers.conditions.pdg)
-            visible.append(energies.sum(axis=1))
+            rows = slice(start, start + len(energies))
+            for name, values in compute(energies, showers.conditions.matrix, detector).items():
+                observables[name][rows] = values
+            conditions[rows] = showers.conditions.matrix
+            codes[rows] = showers.conditions.pdg
+            visible[rows] = energies.sum(axis=1)
             if showers.layer_energies is not None:
-                layers.append(showers.layer_energies)
+                depth.append(depth_moments(showers.layer_energies, detector))
+                if start < HEAD_EVENTS:
+                    layers.append(showers.layer_energies)
             group = (start + np.arange(len(energies))) % GROUPS
             times = np.ones(len(energies)) if showers.weights is None else showers.weights
             for number in range(GROUPS):
@@ -116,14 +131,15 @@ def collect(path: Path, label: str | None = None, *, max_events: int, progress: 
     return Sample(
         info=info,
         detector=detector,
-        conditions=np.concatenate(conditions),
-        pdg=np.concatenate(codes),
+        conditions=conditions,
+        pdg=codes,
         weights=weights,
-        visible=np.concatenate(visible),
-        observables={name: np.concatenate([row[name] for row in rows]) for name in rows[0]},
+        visible=visible,
+        observables=observables,
         image_sums=sums,
         image_counts=counts,
         shares=np.concatenate(shares),
+        depth=np.concatenate(depth) if depth else None,
         layers=np.concatenate(layers) if layers else None,
     )
 

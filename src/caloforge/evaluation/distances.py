@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,7 @@ from caloforge.evaluation.resampling import Floats, Plan, Weights, nominal
 from caloforge.evaluation.results import Distance, Measured, ObservableDistances
 
 BINS = 50
+VALUES = 20_000_000  # that are kept sorted at a time, about 50 bytes each
 
 
 class SortedPair:
@@ -239,10 +240,24 @@ def compare(
 ) -> list[ObservableDistances]:
     """All distances of every observable named in `edges`, all from the same resampled events.
 
+    Observables are compared in groups, so that memory does not grow with their number.
+
     Raises:
         RequestError: an observable has NaN, or no spread in the reference.
     """
-    pairs = {name: SortedPair(sample[name], reference[name], edges[name], plan.reference_weights) for name in edges}
+    names, size = list(edges), max(1, VALUES // (plan.n + plan.m))
+    groups = (names[start : start + size] for start in range(0, len(names), size))
+    return [item for group in groups for item in _compare(sample, reference, edges, group, plan)]
+
+
+def _compare(
+    sample: Mapping[str, NDArray[np.floating]],
+    reference: Mapping[str, NDArray[np.floating]],
+    edges: Mapping[str, Floats],
+    names: Sequence[str],
+    plan: Plan,
+) -> list[ObservableDistances]:
+    pairs = {name: SortedPair(sample[name], reference[name], edges[name], plan.reference_weights) for name in names}
     metrics = {key: metric for key, metric in METRICS.items() if metric.signed or not plan.negative}
 
     def values(weights: Weights) -> dict[str, float]:
@@ -251,12 +266,12 @@ def compare(
             f"{key}:{name}": metric.function(of) for key, metric in metrics.items() for name, of in compared.items()
         }
 
-    names = {key: [f"{key}:{name}" for name in edges] for key in metrics}
+    figures = {key: [f"{key}:{name}" for name in names] for key in metrics}
     found = with_errors(
         values,
         plan,
-        {item: plan.noise ** METRICS[key].order for key, items in names.items() for item in items},
-        {item for key, items in names.items() for item in items if METRICS[key].order != 1},
+        {item: plan.noise ** METRICS[key].order for key, items in figures.items() for item in items},
+        {item for key, items in figures.items() for item in items if METRICS[key].order != 1},
     )
     return [
         ObservableDistances(

@@ -16,7 +16,10 @@ Rows = NDArray[np.int64]
 
 
 def chosen(sample: Sample, rows: Rows) -> Sample:
-    """The sample with the events of these numbers only; mean images and correlations stay those of all."""
+    """The sample with the events of these numbers only, none beyond `HEAD_EVENTS`.
+
+    Mean images and correlations stay those of all.
+    """
     return dataclasses.replace(
         sample,
         conditions=sample.conditions[rows],
@@ -24,6 +27,7 @@ def chosen(sample: Sample, rows: Rows) -> Sample:
         weights=None if sample.weights is None else sample.weights[rows],
         visible=sample.visible[rows],
         observables={name: values[rows] for name, values in sample.observables.items()},
+        depth=None if sample.depth is None else sample.depth[rows],
         layers=None if sample.layers is None else sample.layers[rows],
     )
 

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from caloforge.evaluation.collect import Sample
-from caloforge.evaluation.profile import depth_moments
 from caloforge.evaluation.resampling import Floats
 from caloforge.evaluation.results import Measured, WholeShower
 
@@ -34,8 +33,8 @@ def features(item: Sample, names: list[str], *, depth: bool) -> Floats:
     """(N, F) observables of a sample, with mean and spread of the depth of the layers' energies where asked for."""
     columns = [item.observables[name] for name in names]
     if depth:
-        assert item.layers is not None
-        columns += list(depth_moments(item.layers, item.detector).T)
+        assert item.depth is not None
+        columns += list(item.depth.T)
     return np.column_stack(columns)
 
 

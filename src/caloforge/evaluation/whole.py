@@ -9,7 +9,7 @@ import numpy as np
 
 from caloforge.errors import RequestError
 from caloforge.evaluation.classifier import classify
-from caloforge.evaluation.collect import Progress, Sample
+from caloforge.evaluation.collect import HEAD_EVENTS, Progress, Sample
 from caloforge.evaluation.components import COMPONENTS, fit_components
 from caloforge.evaluation.events import Rows, chosen
 from caloforge.evaluation.feature_rows import frechet_row, kernel_row, manifold_rows, prd_row
@@ -47,7 +47,8 @@ def compare_whole(
 ) -> list[WholeShower]:
     """All figures of whole showers; one that cannot be computed says why.
 
-    Of showers with weights a part is kept, at random in proportion to the weight.
+    Of each file the first `HEAD_EVENTS` showers are used; where they have weights a part of them, at random in
+    proportion to the weight.
 
     Args:
         sample: the file to judge.
@@ -62,10 +63,10 @@ def compare_whole(
         draws: how many.
     """
     effort = draws or Draws()
-    kept = (unweighted(sample, seed), unweighted(reference, seed))
+    kept = (head(sample, seed), head(reference, seed))
     paired = paired and np.array_equal(*kept)
     sample, reference = chosen(sample, kept[0]), chosen(reference, kept[1])
-    depth = all(item.layers is not None for item in (sample, reference))
+    depth = all(item.depth is not None for item in (sample, reference))
     x, y = (features(item, names, depth=depth) for item in (sample, reference))
     tasks: list[tuple[str, Callable[[], list[WholeShower]]]] = [
         ("fpd", lambda: [frechet_row(x, y, paired, seed, effort)]),
@@ -89,6 +90,12 @@ def compare_whole(
             found.append(not_computable(name, str(error)))
         report(stage, number, len(tasks))
     return found
+
+
+def head(sample: Sample, seed: int) -> Rows:
+    """Indices of the first showers of a sample that count as one each."""
+    rows = unweighted(sample, seed)
+    return rows[rows < HEAD_EVENTS]
 
 
 def _images(
@@ -134,7 +141,7 @@ def _layers(sample: Sample, reference: Sample, paired: bool, seed: int) -> Whole
 
 
 def _memorisation(sample: Sample, reference: Sample, training: Sample, names: list[str]) -> list[WholeShower]:
-    depth = all(item.layers is not None for item in (sample, reference, training))
+    depth = all(item.depth is not None for item in (sample, reference, training))
     ours, truth = (features(item, names, depth=depth)[:NEIGHBOUR_EVENTS] for item in (sample, reference))
     truth, ours, known = standardised(truth, ours, features(training, names, depth=depth))
     found = memorisation(ours, truth, known)
