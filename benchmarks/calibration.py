@@ -25,7 +25,7 @@ from caloforge.evaluation.distances import compare, histogram_edges
 from caloforge.evaluation.evaluate import FULL, QUICK, Effort
 from caloforge.evaluation.metrics import METRICS
 from caloforge.evaluation.resampling import Plan
-from caloforge.observables import compute
+from caloforge.observables import compute, observables_for
 from caloforge.random import permutation, uniforms
 from caloforge.showers import ShowerFile
 
@@ -66,12 +66,11 @@ def observables(path: Path) -> tuple[Values, Values, NDArray[np.float64]]:
             for name, values in found.items():
                 parts[name].append(values)
             energies.append(block.conditions.column("energy"))
-        cells = file.detector.n_cells
+        table = observables_for(file.detector)
     values = {name: np.concatenate(items) for name, items in parts.items()}
     print(f"{path.name}: {len(values)} observables of {len(np.concatenate(energies)):,} showers", flush=True)
     kept = {name: item for name, item in values.items() if np.ptp(item) > 0}
-    spacing = {name: 1.0 / cells if name.startswith("sparsity") else None for name in kept}
-    edges = {name: histogram_edges(item, lattice=spacing[name]) for name, item in kept.items()}
+    edges = {name: histogram_edges(item, lattice=table[name].lattice) for name, item in kept.items()}
     return kept, edges, np.concatenate(energies)
 
 

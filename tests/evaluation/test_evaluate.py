@@ -22,6 +22,7 @@ from caloforge.evaluation.evaluate import Effort
 from caloforge.random import uniforms
 from caloforge.reports import render_html, wording
 from caloforge.reports.rows import as_csv
+from caloforge.reports.write import MAX_PLOTS
 from caloforge.showers import ShowerFile, Showers, save
 
 Make = Callable[..., Showers]
@@ -243,10 +244,8 @@ def test_fixed_conditions_have_no_range_to_divide_by(tmp_path: Path, make_shower
     assert [shown.index for shown in found.samples[1].displays] == [shown.index for shown in found.reference.displays]
 
 
-@pytest.mark.parametrize(("name", "panels"), [("atlas-barrel", 31), ("calochallenge-2", 60)])
-def test_detectors_with_layers_are_compared_too(
-    name: str, panels: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.parametrize("name", ["atlas-barrel", "calochallenge-2"])
+def test_detectors_with_layers_are_compared_too(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     detector = load_detector(name)
     scale = np.linspace(1.0, 1.5, detector.n_cells)  # the sample has more energy in its back
     for file, number in (("reference", 0), ("sample", 1)):
@@ -261,4 +260,4 @@ def test_detectors_with_layers_are_compared_too(
     assert distances["barycentre_x"].within_floor
     assert len(result.reference.correlations.matrix) == len(detector.cell_layers)
     assert {region.variable for region in result.samples[0].regions} == {"energy"}
-    assert render_html(result).count('class="observable"') == panels
+    assert render_html(result).count('class="observable"') == min(len(result.histograms), MAX_PLOTS)

@@ -61,6 +61,12 @@ def test_mirrored_conditions_give_mirrored_showers(
     np.testing.assert_array_equal(mirrored, expected)
 
 
+def test_what_the_critic_sees_stays_when_the_table_of_observables_grows(lhcb: Detector) -> None:
+    squares = [f"fraction_{side}x{side}" for side in (1, 3, 5, 7, 9)]
+    shapes = [f"{what}_{way}" for way in ("along", "across") for what in ("width", "asymmetry", "barycentre")]
+    assert Critic(lhcb, SMALL).observables.names == ["response", *squares, "hottest_ratio", *shapes]
+
+
 def test_a_fixed_condition_is_a_constant_feature(lhcb: Detector) -> None:
     text = lhcb.toml.replace('low = 1000.0\nhigh = 100000.0\ndensity = "1/E"', "value = 5000.0")
     fixed = detector_from_toml(text.replace('low = -20.0\nhigh = 20.0\ndensity = "uniform"', "values = [0.0]"))

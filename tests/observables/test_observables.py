@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from caloforge.detector import Detector, draw_conditions, load_detector, mirror_cells
+from caloforge.detector import Detector, detector_from_toml, draw_conditions, load_detector, mirror_cells
 from caloforge.errors import RequestError
 from caloforge.observables import compute, observables_for, shower_axis, soft_sparsities
 from caloforge.random import uniforms
@@ -47,6 +47,15 @@ def test_two_cells_have_the_values_worked_out_by_hand() -> None:
     assert found["asymmetry_along"] == pytest.approx(1.0)
     assert found["sparsity_5"] == pytest.approx(2 / 900)
     assert found["sparsity_10"] == pytest.approx(1 / 900)  # above, not at, the threshold
+    # From the axis at (0, 0): sqrt(10^2 + 10^2) and sqrt(50^2 + 10^2) mm.
+    near, far = 200**0.5, 2600**0.5
+    assert found["radius"] == pytest.approx(0.75 * near + 0.25 * far)
+    assert found["radial_width"] == pytest.approx((far - near) * (0.75 * 0.25) ** 0.5)
+    assert [found[f"within_{r}mm"] for r in (20, 40, 80)] == pytest.approx([0.75, 0.75, 1.0])
+    # Two of the four ordered pairs are 40 mm apart: further than neighbours, sqrt(2) 20 mm, are.
+    assert found["pair_distance"] == pytest.approx(2 * 0.75 * 0.25 * 40)
+    assert found["pairs_within_30mm"] == 0
+    assert one(image((3, 3, 1.0), (4, 4, 3.0)))["pairs_within_30mm"] == pytest.approx(2 * 0.25 * 0.75)
 
 
 def test_asymmetry_is_about_the_point_where_the_axis_crosses_the_reference_depth() -> None:
@@ -188,11 +197,129 @@ def test_a_detector_without_angles_and_positions_has_its_axis_in_the_middle() ->
     assert not any(name.endswith(("along", "across")) for name in observables_for(detector))
 
 
-@pytest.mark.parametrize("name", ["atlas-barrel", "calogan", "calochallenge-2"])
-def test_layers_share_the_response_and_place_the_depth(name: str) -> None:
+LAYERED = ["atlas-barrel", "calogan", "calochallenge-2"]
+
+
+def layered(name: str, events: int = 20) -> tuple[Detector, NDArray[np.float64], NDArray[np.float64]]:
+    """A detector with layers, and showers without any shape in it."""
     detector = load_detector(name)
-    energies = uniforms(3, "test", 0, 20, detector.n_cells) ** 8
-    conditions = draw_conditions(detector, 1, 0, 20).matrix
+    energies = uniforms(3, "test", 0, events, detector.n_cells) ** 8
+    return detector, energies, draw_conditions(detector, 1, 0, events).matrix
+
+
+@pytest.mark.parametrize("name", ["lhcb-ecal", *LAYERED])
+def test_the_mean_square_distance_from_the_axis_is_that_in_both_directions(name: str) -> None:
+    detector, energies, conditions = layered(name)
+    found = compute(energies, conditions, detector)
+    directions = [key.removeprefix("width_") for key in found if key.startswith("width_")]
+    squares = sum(found[f"barycentre_{d}"] ** 2 + found[f"width_{d}"] ** 2 for d in directions)
+    np.testing.assert_allclose(found["radius"] ** 2 + found["radial_width"] ** 2, squares)
+    # sum_ij e_i e_j d_ij^2 / (sum e)^2 is twice the variance, and a mean is below the root of a mean square.
+    spread = np.sqrt(2 * sum(found[f"width_{d}"] ** 2 for d in directions))
+    assert (found["pair_distance"] < spread).all()
+    assert (found["pair_distance"] > 0.7 * spread).all()
+    rings = np.stack([values for key, values in found.items() if key.startswith("within")])
+    assert (np.diff(rings, axis=0) >= 0).all()
+    assert (rings <= 1).all()
+
+
+def test_a_quarter_turn_leaves_distances(showers: Showers) -> None:
+    names = ["radius", "radial_width", "within_20mm", "within_40mm", "pair_distance", "pairs_within_30mm"]
+    energies = showers.energies.astype(np.float64)
+    energy, x, y, xz, yz = showers.conditions.matrix.T
+    turned = np.rot90(energies.reshape(-1, 30, 30), axes=(1, 2)).reshape(-1, 900)  # x -> -y, y -> x
+    before = compute(energies, showers.conditions.matrix, DETECTOR, names)
+    after = compute(turned, np.stack([energy, -y, x, -yz, xz], axis=1), DETECTOR, names)
+    for name in names:
+        np.testing.assert_allclose(after[name], before[name], err_msg=name)
+
+
+def test_turning_round_cells_by_a_sector_leaves_distances() -> None:
+    detector, energies, conditions = layered("calochallenge-2")
+    names = [n for n in observables_for(detector) if "radi" in n or n.startswith(("within", "pair"))]
+    assert len(names) == 2 * 46 + 3 + 2
+    turned = np.roll(energies.reshape(-1, 45, 16, 9), 1, axis=2).reshape(-1, detector.n_cells)
+    before, after = (compute(cells, conditions, detector, names) for cells in (energies, turned))
+    for name in names:
+        np.testing.assert_allclose(after[name], before[name], err_msg=name)
+
+
+@pytest.mark.parametrize("name", ["lhcb-ecal", *LAYERED])
+def test_pairs_agree_with_a_plain_sum(name: str) -> None:
+    detector, energies, conditions = layered(name, 2)
+    key = next(key for key in observables_for(detector) if key.startswith("pairs_within"))
+    found = compute(energies, conditions, detector, ["pair_distance", key])
+    if name == "calochallenge-2":  # layers with one grid count as one
+        energies = energies.reshape(2, 45, -1).sum(axis=1)
+    places = detector.cell_centres[: energies.shape[1]]
+    apart = np.hypot(*(places[:, None] - places[None]).transpose(2, 0, 1))
+    near = (apart <= 1.5 * detector.pitch) & ~np.eye(len(apart), dtype=bool)
+    for event in range(2):
+        product = np.outer(energies[event], energies[event]) / energies[event].sum() ** 2
+        assert found["pair_distance"][event] == pytest.approx((product * apart).sum())
+        assert found[key][event] == pytest.approx(product[near].sum())
+
+
+def test_a_grid_too_large_for_all_pairs_has_none() -> None:
+    large = detector_from_toml(DETECTOR.toml.replace("shape = [30, 30]", "shape = [60, 60]"))
+    assert set(observables_for(DETECTOR)) - set(observables_for(large)) == {"pair_distance", "pairs_within_30mm"}
+
+
+def test_calogans_ratios_and_sparsities_are_those_of_each_layer() -> None:
+    detector, energies, conditions = layered("calogan")
+    energies[:5, -72:] = 0.05  # nothing above the threshold in the last layer
+    found = compute(energies, conditions, detector)
+    for number, layer in enumerate(detector.cell_layers):
+        cells = energies[:, layer.index]
+        second, first = np.sort(cells, axis=1)[:, -2:].T
+        np.testing.assert_allclose(found[f"layer_{number}_hottest_ratio"], (first - second) / (first + second))
+        np.testing.assert_allclose(found[f"layer_{number}_sparsity"], (cells > 0.1).mean(axis=1))
+        np.testing.assert_allclose(found[f"layer_{number}_share"], cells.sum(axis=1) / energies.sum(axis=1))
+    np.testing.assert_array_equal(found["deepest_layer"], [1.0] * 5 + [2.0] * 15)
+    middles = np.array([(layer.front + layer.back) / 2 for layer in detector.cell_layers])
+    deposits = np.stack([energies[:, layer.index].sum(axis=1) for layer in detector.cell_layers], axis=1)
+    np.testing.assert_allclose(found["depth_weighted_energy"], deposits @ middles / conditions[:, 0])
+
+
+def test_calochallenges_features_are_those_of_its_formulas() -> None:
+    # Centre and width in r: sum e r / sum e and sqrt(sum e r^2 / sum e - centre^2), r half-way between the radii.
+    detector, energies, conditions = layered("calochallenge-2")
+    found = compute(energies, conditions, detector)
+    r = np.tile(4.65 * (np.arange(9) + 0.5), 16)
+    for number in (0, 7, 44):
+        cells = energies.reshape(-1, 45, 144)[:, number]
+        centre = cells @ r / cells.sum(axis=1)
+        np.testing.assert_allclose(found[f"layer_{number}_radius"], centre)
+        expected = np.sqrt(cells @ r**2 / cells.sum(axis=1) - centre**2)
+        np.testing.assert_allclose(found[f"layer_{number}_radial_width"], expected)
+        np.testing.assert_allclose(found[f"layer_{number}_sparsity"], (cells > 0.0005).mean(axis=1))
+    assert "layer_0_share" not in found  # of few layers only: forty-five shares more tell little that is new
+
+
+@pytest.mark.parametrize("name", LAYERED)
+def test_layers_in_torch_are_those_of_numpy_with_finite_gradients(name: str) -> None:
+    torch = pytest.importorskip("torch")
+    detector, energies, conditions = layered(name, 4)
+    energies[3] = 0.0
+    expected = compute(energies, conditions, detector)
+    tensor = torch.tensor(energies, requires_grad=True)
+    found = compute(tensor, torch.tensor(conditions), detector)
+    assert all((values[3] == 0).all() for values in expected.values())
+    single = compute(energies.astype(np.float32), conditions, detector)
+    total = torch.zeros(())
+    for key, observable in observables_for(detector).items():
+        np.testing.assert_allclose(found[key].detach().numpy(), expected[key], rtol=1e-9, atol=1e-9, err_msg=key)
+        assert single[key].dtype == np.float32
+        np.testing.assert_allclose(single[key], expected[key], rtol=1e-4, atol=2e-3, err_msg=key)
+        if observable.differentiable:
+            total = total + found[key].sum()
+    (gradient,) = torch.autograd.grad(total, tensor)
+    assert torch.isfinite(gradient).all()
+
+
+@pytest.mark.parametrize("name", LAYERED)
+def test_layers_share_the_response_and_place_the_depth(name: str) -> None:
+    detector, energies, conditions = layered(name)
     found = compute(energies, conditions, detector)
     layers = detector.cell_layers
     shares = np.stack([found[f"layer_{number}_fraction"] for number in range(len(layers))], axis=1)

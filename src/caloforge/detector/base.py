@@ -151,6 +151,11 @@ class Detector:
         return min(layer.cells.finest for layer in self.cell_layers)
 
     @property
+    def pitch(self) -> float:
+        """The smallest pitch of its grids, in mm: their scale, also where `finest` is the width of a narrow strip."""
+        return min(layer.cells.pitch for layer in self.cell_layers)
+
+    @property
     def condition_names(self) -> tuple[str, ...]:
         """Names of the conditions, in the order of the columns."""
         return tuple(spec.name for spec in self.conditions)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
@@ -26,6 +27,11 @@ class Cells(ABC):
     @abstractmethod
     def finest(self) -> float:
         """The smallest width of a cell, in mm."""
+
+    @property
+    @abstractmethod
+    def pitch(self) -> float:
+        """From cell to cell: the side of a square as large as a cell, or the smallest step between radii, in mm."""
 
     @abstractmethod
     def centres(self) -> NDArray[np.float64]:
@@ -62,6 +68,10 @@ class RectangularCells(Cells):
         """Where the columns lie in x, shape (n_x,), and the rows in y, shape (n_y,); mm."""
         x, y = ((np.arange(n) - (n - 1) / 2) * size for n, size in zip(self.shape, self.size, strict=True))
         return x.astype(np.float64), y.astype(np.float64)
+
+    @property
+    def pitch(self) -> float:
+        return math.sqrt(self.size[0] * self.size[1])
 
     def centres(self) -> NDArray[np.float64]:
         return np.stack(np.meshgrid(*self.axes(), indexing="ij"), axis=-1).reshape(-1, 2)
@@ -100,6 +110,10 @@ class PolarCells(Cells):
     def finest(self) -> float:
         """The smallest step between radii."""
         return min(outer - inner for inner, outer in itertools.pairwise(self.radii))
+
+    @property
+    def pitch(self) -> float:
+        return self.finest
 
     def centres(self) -> NDArray[np.float64]:
         """Half-way between the radii and angles of each cell; mm."""

@@ -252,13 +252,13 @@ def _labels(paths: list[Path]) -> list[str]:
 def _histogram_edges(truth: Sample, samples: list[Sample]) -> tuple[dict[str, NDArray[np.float64]], dict[str, str]]:
     """Bins of each observable, and the observables that cannot be compared with the reason."""
     edges, skipped = {}, {}
+    table = observables_for(truth.detector)
     for name, values in truth.observables.items():
         reason = why_not({sample.info.label: sample.observables[name] for sample in samples}, values)
         if reason is not None:
             skipped[name] = reason
             continue
-        lattice = 1.0 / truth.detector.n_cells if name.startswith("sparsity") else None
-        edges[name] = histogram_edges(values, lattice=lattice)
+        edges[name] = histogram_edges(values, lattice=table[name].lattice)
     if not edges:
         raise RequestError(f"{truth.info.file}: no observable varies from event to event; nothing can be compared")
     return edges, skipped

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from array_api_compat import array_namespace
+import numpy as np
+from array_api_compat import array_namespace, device
 
 from caloforge.errors import RequestError
 
 if TYPE_CHECKING:
-    from caloforge.detector import Detector
+    from caloforge.detector import CellLayer, Detector
 
 Array: TypeAlias = Any
 """A numpy array or a torch tensor; what comes in decides what goes out."""
@@ -28,6 +29,7 @@ class ShowerAxis:
         point: (N, 2) where the line crosses the reference depth, mm.
         slope: (N, 2) tangents of the angles to the normal in x and y.
         along: (N, 2) unit vector of the line's transverse direction; (1, 0) at normal incidence, by convention.
+        moves: whether the conditions say that the lines differ; without, they are all one.
     """
 
     energy: Array
@@ -35,10 +37,31 @@ class ShowerAxis:
     point: Array
     slope: Array
     along: Array
+    moves: bool
+    _distances: dict[tuple[CellLayer | None, Any], Array] = field(default_factory=dict, repr=False, compare=False)
 
     def at(self, depth: float) -> Array:
         """(N, 2) where the line crosses a depth in mm."""
         return self.point + (depth - self.depth) * self.slope
+
+    def distances(self, detector: Detector, layer: CellLayer | None, like: Array) -> Array:
+        """Distances of the cells' centres from the line, mm; computed once, since several observables need them.
+
+        The line is taken at the reference depth, or half-way through the ``layer`` whose cells alone count.
+
+        Returns:
+            (N, cells), or (1, cells) where all lines are one; of the type of `like`.
+        """
+        key = (layer, like.dtype)
+        if key not in self._distances:
+            xp = array_namespace(like)
+            point = self.point if layer is None else self.at((layer.front + layer.back) / 2)
+            centres = constant(detector.cell_centres[slice(None) if layer is None else layer.index], like)
+            if not self.moves:
+                point = point[:1]
+            x, y = centres[:, 0] - point[:, :1], centres[:, 1] - point[:, 1:]
+            self._distances[key] = xp.sqrt(x * x + y * y)
+        return self._distances[key]
 
     @property
     def across(self) -> Array:
@@ -78,4 +101,16 @@ def shower_axis(conditions: Array, detector: Detector) -> ShowerAxis:
         axis=1,
     )
     point = xp.stack([x, y], axis=1) + detector.reference_depth * slope
-    return ShowerAxis(energy=energy, depth=detector.reference_depth, point=point, slope=slope, along=along)
+    return ShowerAxis(
+        energy=energy,
+        depth=detector.reference_depth,
+        point=point,
+        slope=slope,
+        along=along,
+        moves=not set(_TRANSVERSE).isdisjoint(names),
+    )
+
+
+def constant(values: np.ndarray, like: Array) -> Array:
+    """A float64 numpy constant as an array of the kind, type and device of `like`; a copy, as torch wants to write."""
+    return array_namespace(like).asarray(values, dtype=like.dtype, device=device(like), copy=True)

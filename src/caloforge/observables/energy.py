@@ -10,9 +10,10 @@ from array_api_compat import array_namespace, device
 
 from caloforge.observables.axis import Array, ShowerAxis
 from caloforge.observables.grid import grid_sum, hottest_cell, near
+from caloforge.observables.safe import over
 
 if TYPE_CHECKING:
-    from caloforge.detector import Detector
+    from caloforge.detector import CellLayer, Detector
 
 
 def visible_energy(energies: Array) -> Array:
@@ -36,9 +37,15 @@ def square_fraction(energies: Array, axis: ShowerAxis, detector: Detector, *, si
     return grid_sum(energies, near(energies, column, n_x, half), near(energies, row, n_y, half)) / axis.energy
 
 
-def sparsity(energies: Array, axis: ShowerAxis, detector: Detector, *, threshold: float) -> Array:
-    """(N,) share of the cells above `threshold` MeV. A step function: its gradient is zero or absent."""
+def sparsity(
+    energies: Array, axis: ShowerAxis, detector: Detector, *, threshold: float, layer: CellLayer | None = None
+) -> Array:
+    """(N,) share of the cells, all or those of a `layer`, above `threshold` MeV.
+
+    A step function: its gradient is zero or absent.
+    """
     xp = array_namespace(energies)
+    energies = _cells(energies, layer)
     return xp.mean(xp.astype(energies > threshold, energies.dtype), axis=1)
 
 
@@ -60,14 +67,19 @@ def soft_sparsities(energies: Array, thresholds: Sequence[float], *, width: floa
     return xp.stack([xp.mean(step, axis=1) for step in steps], axis=1)
 
 
-def hottest_ratio(energies: Array, axis: ShowerAxis, detector: Detector) -> Array:
-    """(N,) (E1 - E2) / (E1 + E2) of the two hottest cells; 0 for an empty shower (CaloGAN, arXiv:1705.02355)."""
+def hottest_ratio(energies: Array, axis: ShowerAxis, detector: Detector, *, layer: CellLayer | None = None) -> Array:
+    """(N,) (E1 - E2) / (E1 + E2) of the two hottest cells, of all or of a `layer`; 0 where there is no energy.
+
+    CaloGAN, arXiv:1705.02355.
+    """
     xp = array_namespace(energies)
+    energies = _cells(energies, layer)
     first = xp.max(energies, axis=1)
     cells = xp.arange(energies.shape[1], device=device(energies))
     is_first = cells[None, :] == xp.argmax(energies, axis=1)[:, None]
     second = xp.max(xp.where(is_first, xp.zeros_like(energies), energies), axis=1)
-    total = first + second
-    filled = total > 0
-    ratio = (first - second) / xp.where(filled, total, xp.ones_like(total))
-    return xp.where(filled, ratio, xp.zeros_like(ratio))
+    return over(first - second, first + second)
+
+
+def _cells(energies: Array, layer: CellLayer | None) -> Array:
+    return energies if layer is None else energies[:, layer.index]

@@ -8,9 +8,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-from array_api_compat import array_namespace, device
+from array_api_compat import array_namespace
 
-from caloforge.observables.axis import Array, ShowerAxis
+from caloforge.observables.axis import Array, ShowerAxis, constant
+from caloforge.observables.safe import deviation, over
 
 if TYPE_CHECKING:
     from caloforge.detector import CellLayer, Detector
@@ -41,13 +42,9 @@ def width(
 
     0 where there is no energy or all of it lies in a single line of cells; the gradient is 0 there, never NaN.
     """
-    mean, mean_square, filled = _moments(energies, _unit(axis, direction), detector, layer)
-    xp = array_namespace(energies)
-    variance = mean_square - mean * mean
+    mean, mean_square, _ = _moments(energies, _unit(axis, direction), detector, layer)
     # Rounding leaves about 1e-6 of the cell size squared where the true variance is 0.
-    real = filled & (variance > 1e-6 * detector.finest**2)
-    root = xp.sqrt(xp.where(real, variance, xp.ones_like(variance)))
-    return xp.where(real, root, xp.zeros_like(root))
+    return deviation(mean, mean_square, least=1e-6 * detector.finest**2)
 
 
 def asymmetry(energies: Array, axis: ShowerAxis, detector: Detector, *, direction: Direction) -> Array:
@@ -58,13 +55,10 @@ def asymmetry(energies: Array, axis: ShowerAxis, detector: Detector, *, directio
     """
     xp = array_namespace(energies)
     unit = _unit(axis, direction)
-    centres = _constant(detector.cell_centres, energies)
+    centres = constant(detector.cell_centres, energies)
     offset = xp.sum(axis.point * unit, axis=1)
     side = xp.sign(xp.astype(xp.matmul(unit, xp.astype(centres, unit.dtype).T) - offset[:, None], energies.dtype))
-    total = xp.sum(energies, axis=1)
-    filled = total > 0
-    ratio = xp.sum(energies * side, axis=1) / xp.where(filled, total, xp.ones_like(total))
-    return xp.where(filled, ratio, xp.zeros_like(ratio))
+    return over(xp.sum(energies * side, axis=1), xp.sum(energies, axis=1))
 
 
 def _unit(axis: ShowerAxis, direction: Direction) -> Array:
@@ -87,7 +81,7 @@ def _moments(energies: Array, unit: Array, detector: Detector, layer: CellLayer 
     index = slice(None) if layer is None else layer.index
     energies = energies[:, index]
     x, y = np.asarray(detector.cell_centres[index], dtype=np.float64).T
-    columns = _constant(np.stack([x, y, x * x, x * y, y * y], axis=1), energies)
+    columns = constant(np.stack([x, y, x * x, x * y, y * y], axis=1), energies)
     total = xp.sum(energies, axis=1)
     filled = total > 0
     sums = xp.matmul(energies, columns) / xp.where(filled, total, xp.ones_like(total))[:, None]
@@ -95,8 +89,3 @@ def _moments(energies: Array, unit: Array, detector: Detector, layer: CellLayer 
     mean = ux * sums[:, 0] + uy * sums[:, 1]
     mean_square = ux * ux * sums[:, 2] + 2 * ux * uy * sums[:, 3] + uy * uy * sums[:, 4]
     return mean, mean_square, filled
-
-
-def _constant(values: np.ndarray, like: Array) -> Array:
-    """A float64 numpy constant as an array of the kind, type and device of `like`."""
-    return array_namespace(like).asarray(values, dtype=like.dtype, device=device(like))

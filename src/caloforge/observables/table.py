@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from array_api_compat import array_namespace, device
 
 from caloforge.errors import RequestError, unknown_name
-from caloforge.observables import depth, energy, shape
+from caloforge.observables import depth, energy, pairs, radial, shape
 from caloforge.observables.axis import Array, ShowerAxis, shower_axis
 
 if TYPE_CHECKING:
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 _SHOWER: tuple[shape.Direction, ...] = ("along", "across")
 _PLANE: tuple[shape.Direction, ...] = ("x", "y")
 _IN = {"along": "along", "across": "across", "x": "in x", "y": "in y"}
+_RINGS = (1, 2, 4)  # radii of the radial profile, in cells
+_NEAR = 1.5  # distance up to which two cells are neighbours, in cells
+_FEW_LAYERS = 8  # up to so many layers, each has its share and its hottest cells in the table too
 ObservableFunction = Callable[[Array, ShowerAxis, "Detector"], Array]
 
 
@@ -31,12 +34,14 @@ class Observable:
         label: axis label with unit, matplotlib mathtext.
         function: (energies (N, n_cells) MeV, axis, detector) -> (N,).
         differentiable: whether the gradient in the energies carries information (torch).
+        lattice: spacing of the values, where they are counts or shares of cells.
     """
 
     name: str
     label: str
     function: ObservableFunction
     differentiable: bool = True
+    lattice: float | None = None
 
 
 def observables_for(detector: Detector) -> dict[str, Observable]:
@@ -46,6 +51,7 @@ def observables_for(detector: Detector) -> dict[str, Observable]:
     >>> list(observables_for(load_detector("lhcb-ecal")))[:3]
     ['response', 'fraction_1x1', 'fraction_3x3']
     """
+    lit = min(detector.sparsity_thresholds, default=0.0)
     table = [Observable("response", r"$E_\mathrm{vis}/E$", energy.response)]
     table += [
         Observable(
@@ -56,6 +62,8 @@ def observables_for(detector: Detector) -> dict[str, Observable]:
         for side in detector.squares
     ]
     table.append(Observable("hottest_ratio", r"$(E_1-E_2)/(E_1+E_2)$, two hottest cells", energy.hottest_ratio))
+    table += _radial(detector)
+    table += _pairs(detector)
     angled = any(name.startswith("angle") for name in detector.condition_names)
     for direction in _SHOWER if angled else _PLANE:
         table += [
@@ -72,29 +80,103 @@ def observables_for(detector: Detector) -> dict[str, Observable]:
     if len(detector.cell_layers) > 1:
         table += [Observable("mean_depth", "mean depth [mm]", depth.mean_depth)]
         table += [Observable("depth_spread", "spread of the depth [mm]", depth.depth_spread)]
+        table += [
+            Observable("depth_weighted_energy", r"$\sum E_k z_k/E$ [mm]", depth.depth_weighted_energy),
+            Observable(
+                "deepest_layer",
+                f"deepest layer with a cell above {lit:g} MeV",
+                partial(depth.deepest_layer, threshold=lit),
+                differentiable=False,
+                lattice=1.0,
+            ),
+        ]
+        few = len(detector.cell_layers) <= _FEW_LAYERS
         for number, layer in enumerate(detector.cell_layers):
-            table += _of_layer(number, layer)
+            table += _of_layer(number, layer, lit, few=few)
     table += [
         Observable(
             f"sparsity_{threshold:g}",
             f"share of cells above {threshold:g} MeV",
             partial(energy.sparsity, threshold=threshold),
             differentiable=False,
+            lattice=1.0 / detector.n_cells,
         )
         for threshold in detector.sparsity_thresholds
     ]
     return {observable.name: observable for observable in table}
 
 
-def _of_layer(number: int, layer: CellLayer) -> list[Observable]:
-    """What one of several layers of cells shows: its share of the energy, and its centre and width in x and y."""
+def _radial(detector: Detector) -> list[Observable]:
+    """Mean and spread of the distance from the axis, and the energy within circles round it."""
+    radii = [cells * detector.pitch for cells in _RINGS]
+    return [
+        Observable("radius", "mean distance from the axis [mm]", radial.radius),
+        Observable("radial_width", "spread of the distance from the axis [mm]", radial.radial_width),
+        *(
+            Observable(
+                f"within_{radius:.3g}mm",
+                rf"$E_{{r<{radius:.3g}\,\mathrm{{mm}}}}/E_\mathrm{{vis}}$",
+                partial(radial.within, radius=radius),
+            )
+            for radius in radii
+        ),
+    ]
+
+
+def _pairs(detector: Detector) -> list[Observable]:
+    """Mean distance of two deposits, and how much energy has how much energy near it."""
+    if not pairs.has_pairs(detector):
+        return []
+    distance = _NEAR * detector.pitch
+    return [
+        Observable("pair_distance", "mean distance of two deposits [mm]", pairs.pair_distance),
+        Observable(
+            f"pairs_within_{distance:.3g}mm",
+            rf"$\sum_{{i\neq j}}e_ie_j/E_\mathrm{{vis}}^2$, $d_{{ij}}\leq{distance:.3g}\,$mm",
+            partial(pairs.pairs_within, distance=distance),
+        ),
+    ]
+
+
+def _of_layer(number: int, layer: CellLayer, lit: float, *, few: bool) -> list[Observable]:
+    """What one of several layers of cells shows: its energy, its centre and width in x, y and r, its cells."""
     found = [
         Observable(
             f"layer_{number}_fraction",
             rf"$E_{{\mathrm{{layer}}\ {number}}}/E$",
             partial(depth.layer_fraction, layer=layer),
-        )
+        ),
+        Observable(
+            f"layer_{number}_radius",
+            f"mean distance from the axis, layer {number} [mm]",
+            partial(radial.radius, layer=layer),
+        ),
+        Observable(
+            f"layer_{number}_radial_width",
+            f"spread of the distance from the axis, layer {number} [mm]",
+            partial(radial.radial_width, layer=layer),
+        ),
+        Observable(
+            f"layer_{number}_sparsity",
+            f"share of cells above {lit:g} MeV, layer {number}",
+            partial(energy.sparsity, threshold=lit, layer=layer),
+            differentiable=False,
+            lattice=1.0 / len(layer.cells),
+        ),
     ]
+    if few:
+        found += [
+            Observable(
+                f"layer_{number}_share",
+                rf"$E_{{\mathrm{{layer}}\ {number}}}/E_\mathrm{{vis}}$",
+                partial(depth.layer_share, layer=layer),
+            ),
+            Observable(
+                f"layer_{number}_hottest_ratio",
+                f"$(E_1-E_2)/(E_1+E_2)$, two hottest cells of layer {number}",
+                partial(energy.hottest_ratio, layer=layer),
+            ),
+        ]
     for direction in _PLANE:
         for name, function in (("barycentre", shape.barycentre), ("width", shape.width)):
             label = f"{name} in {direction}, layer {number} [mm]"
