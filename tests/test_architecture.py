@@ -27,6 +27,7 @@ ORDER = (
     "detector",
     "showers",
     "observables",
+    "reconstruction",
     "fullsim",
     "transforms",
     "models",
