@@ -3,16 +3,68 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from caloforge.errors import RequestError
 from caloforge.evaluation.resampling import effective_size
-from caloforge.evaluation.results import ResponseBins, ResponseRatio
+from caloforge.evaluation.results import Measured, ResponseBins, ResponseRatio
 
 ENERGY_BINS = 6
 MIN_EVENTS = 10
+
+
+@dataclass(frozen=True)
+class Moments:
+    """Weighted mean and standard deviation of n (effective) values, with their errors; no Gaussian is fitted.
+
+    Attributes:
+        n: effective number of values, (sum w)^2 / sum w^2.
+        mean: of the values.
+        spread: their standard deviation s (n - 1).
+        skewness, kurtosis: of the values (0 and 3 for a Gaussian).
+    """
+
+    n: float
+    mean: float
+    spread: float
+    skewness: float
+    kurtosis: float
+
+    @property
+    def mean_error(self) -> float:
+        """s / sqrt(n)."""
+        return float(self.spread / self.n**0.5)
+
+    @property
+    def spread_error(self) -> float:
+        """s sqrt((k - 1) / 4n) with the sample's own kurtosis k, to first order."""
+        return float(self.spread * (max(self.kurtosis - 1, 0.0) / (4 * self.n)) ** 0.5)
+
+    @property
+    def relative_spread(self) -> Measured:
+        """R = s / mean, with the variance R^2/n ((k - 1)/4 + R^2 - R g), to first order; g is the skewness."""
+        ratio = self.spread / self.mean
+        variance = ratio**2 / self.n * ((self.kurtosis - 1) / 4 + ratio**2 - ratio * self.skewness)
+        return Measured(ratio, max(variance, 0.0) ** 0.5)
+
+
+def moments(values: NDArray[np.float64], weights: NDArray[np.float64], where: str = "") -> Moments:
+    """Moments of (N,) values with (N,) weights.
+
+    Raises:
+        RequestError: they count as fewer than 3 values; the message says `where`.
+    """
+    n = effective_size(weights)
+    if n < 3:
+        raise RequestError(f"{n:.0f} events{where}; a spread needs at least 3: use more events or fewer bins")
+    share = weights / weights.sum()
+    mean = float(share @ values)
+    spread = float(max(share @ (values - mean) ** 2 * n / (n - 1), 0.0) ** 0.5)
+    pulls = (values - mean) / spread if spread > 0 else np.zeros_like(values)
+    return Moments(n, mean, spread, float(share @ pulls**3), float(share @ pulls**4))
 
 
 def binned_response(
@@ -21,9 +73,8 @@ def binned_response(
     """Mean and spread of E_vis / E in bins of E; no Gaussian is fitted, tails count in full.
 
     With r = E_vis / E of each event: response = mean(r), resolution = s / mean(r), s the standard deviation (n - 1).
-    Errors: s / sqrt(n), and for the resolution R the first-order propagation with the sample's own skewness g and
-    kurtosis k (3 for a Gaussian), R^2/n ((k - 1)/4 + R^2 - R g). With weights all means are weighted, and n is the
-    effective number of events (sum w)^2 / sum w^2.
+    `Moments` has the errors. With weights all means are weighted, and n is the effective number of events
+    (sum w)^2 / sum w^2.
 
     Args:
         visible: (N,) or (N, 1) sum of the cells, MeV.
@@ -47,31 +98,19 @@ def binned_response(
         raise RequestError(f"{times.size} weights came with {seen.size} events; expected as many")
     if limits.ndim != 1 or limits.size < 2 or not (np.diff(limits) > 0).all():
         raise RequestError(f"bin edges must rise; got {limits.tolist()}")
-    index = _bins(truth, limits)
+    index = energy_bins(truth, limits)
     rows = []
     for number in range(limits.size - 1):
         chosen = index == number
-        n = effective_size(times[chosen])
-        if n < 3:
+        where = f" between {limits[number]:g} and {limits[number + 1]:g} MeV"
+        found = moments(seen[chosen] / truth[chosen], times[chosen], where)
+        if not found.mean > 0:
             raise RequestError(
-                f"{n:.0f} events between {limits[number]:g} and {limits[number + 1]:g} MeV; a spread needs at least 3: "
-                "use more events or fewer bins"
+                f"no visible energy{where}: the showers of that bin are empty, so their resolution is not defined"
             )
-        ratio = seen[chosen] / truth[chosen]
-        share = times[chosen] / times[chosen].sum()
-        mean = float(share @ ratio)
-        spread = float(max(share @ (ratio - mean) ** 2 * n / (n - 1), 0.0) ** 0.5)
-        if not mean > 0:
-            raise RequestError(
-                f"no visible energy between {limits[number]:g} and {limits[number + 1]:g} MeV: "
-                "the showers of that bin are empty, so their resolution is not defined"
-            )
-        resolution = spread / mean
-        pulls = (ratio - mean) / spread if spread > 0 else np.zeros_like(ratio)
-        skewness, kurtosis = float(share @ pulls**3), float(share @ pulls**4)
-        variance = resolution**2 / n * ((kurtosis - 1) / 4 + resolution**2 - resolution * skewness)
-        energy = float(share @ truth[chosen])
-        rows.append((int(chosen.sum()), energy, mean, spread / n**0.5, resolution, max(variance, 0.0) ** 0.5))
+        relative = found.relative_spread
+        energy = float(np.average(truth[chosen], weights=times[chosen]))
+        rows.append((int(chosen.sum()), energy, found.mean, found.mean_error, relative.value, relative.error))
     count, energies, response, response_error, resolutions, resolution_error = zip(*rows, strict=True)
     return ResponseBins(
         edges=limits.tolist(),
@@ -109,16 +148,19 @@ def response_ratio(sample: ResponseBins, reference: ResponseBins) -> ResponseRat
     return ResponseRatio(response, response_error, resolution, resolution_error)
 
 
-def energy_edges(low: float, high: float, incident: Sequence[NDArray[np.floating]]) -> NDArray[np.float64]:
-    """Edges of as many bins of equal width in log E, at most 6, as keep 10 events of every sample in every bin.
+def energy_edges(
+    low: float, high: float, incident: Sequence[NDArray[np.floating]], least: int = MIN_EVENTS
+) -> NDArray[np.float64]:
+    """Edges of as many bins of equal width in log E, at most 6, as keep `least` events of every sample in every bin.
 
     Args:
         low: lower end of the detector's range, MeV.
         high: upper end, MeV. Where the samples do not fill this range, the range they have in common counts.
         incident: the incident energies of each sample, MeV.
+        least: events of each sample in each bin.
 
     Raises:
-        RequestError: the samples have no range of energy with 10 events each in common.
+        RequestError: the samples have no range of energy with so many events each in common.
     """
     common_low = max(float(np.min(energies)) for energies in incident)
     common_high = min(float(np.max(energies)) for energies in incident)
@@ -127,22 +169,22 @@ def energy_edges(low: float, high: float, incident: Sequence[NDArray[np.floating
     for count in range(ENERGY_BINS if common_low <= common_high else 0, 0, -1):
         for first, last in ranges:
             edges = np.geomspace(first, last, count + 1)
-            if all(_filled(energies, edges) for energies in incident):
+            if all(_filled(energies, edges, least) for energies in incident):
                 return edges
     raise RequestError(
-        f"the samples share no range of incident energy with {MIN_EVENTS} events each "
+        f"the samples share no range of incident energy with {least} events each "
         f"(all of them lie above {common_low:g} and below {common_high:g} MeV); generate with --like the reference"
     )
 
 
-def _filled(energies: NDArray[np.floating], edges: NDArray[np.float64]) -> bool:
-    index = _bins(np.asarray(energies, dtype=np.float64), edges)
+def _filled(energies: NDArray[np.floating], edges: NDArray[np.float64], least: int) -> bool:
+    index = energy_bins(np.asarray(energies, dtype=np.float64), edges)
     counts = np.bincount(index[index >= 0], minlength=edges.size - 1)
-    return bool((counts >= MIN_EVENTS).all())
+    return bool((counts >= least).all())
 
 
-def _bins(values: NDArray[np.float64], edges: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Bin of each value, -1 outside; the upper end belongs to the last bin."""
+def energy_bins(values: NDArray[np.float64], edges: NDArray[np.float64]) -> NDArray[np.int64]:
+    """(N,) bin of each value between (B + 1,) rising edges, -1 outside; the upper end belongs to the last bin."""
     index = np.searchsorted(edges, values, side="right") - 1
     index[values == edges[-1]] = edges.size - 2
     index[(values < edges[0]) | (values > edges[-1])] = -1

@@ -16,6 +16,7 @@ from caloforge.evaluation.profile import depth_moments
 from caloforge.evaluation.resampling import effective_size
 from caloforge.evaluation.results import SampleInfo
 from caloforge.observables import compute, observables_for
+from caloforge.reconstruction import Clusters, find_clusters, has_clusters
 from caloforge.showers import ShowerFile
 
 BLOCK = 2000
@@ -44,6 +45,7 @@ class Sample:
         shares: (M, K) log shares of the central cells of the first M events.
         depth: (N, 2) mean and spread of the depth from the energies of the layers, mm; None where the file has none.
         layers: (H, n_layers) energies of the layers of the first H events, at most `HEAD_EVENTS`, MeV; or None.
+        clusters: of the first H events, or None where the cells are such that there are none.
     """
 
     info: SampleInfo
@@ -58,6 +60,7 @@ class Sample:
     shares: NDArray[np.float32]
     depth: NDArray[np.float64] | None
     layers: NDArray[np.float32] | None
+    clusters: Clusters | None
 
     def __len__(self) -> int:
         return len(self.visible)
@@ -91,6 +94,8 @@ def collect(path: Path, label: str | None = None, *, max_events: int | None = No
         visible = np.empty(total)
         observables = {name: np.empty(total) for name in observables_for(detector)}
         shares, depth, layers = [], [], []
+        clusters: list[Clusters] = []
+        clustered = has_clusters(detector)
         for start in range(0, total, BLOCK):
             showers = file.read(start, min(start + BLOCK, total))
             energies = showers.energies.astype(np.float64)
@@ -104,6 +109,8 @@ def collect(path: Path, label: str | None = None, *, max_events: int | None = No
                 depth.append(depth_moments(showers.layer_energies, detector))
                 if start < HEAD_EVENTS:
                     layers.append(showers.layer_energies)
+            if clustered and start < HEAD_EVENTS:
+                clusters.append(find_clusters(energies, detector))
             group = (start + np.arange(len(energies))) % GROUPS
             times = np.ones(len(energies)) if showers.weights is None else showers.weights
             for number in range(GROUPS):
@@ -141,6 +148,7 @@ def collect(path: Path, label: str | None = None, *, max_events: int | None = No
         shares=np.concatenate(shares),
         depth=np.concatenate(depth) if depth else None,
         layers=np.concatenate(layers) if layers else None,
+        clusters=Clusters.joined(clusters) if clusters else None,
     )
 
 

@@ -28,15 +28,18 @@ from caloforge.evaluation.correlations import compare_correlations, compare_imag
 from caloforge.evaluation.displays import nearest_events, read_displays, reference_events
 from caloforge.evaluation.distances import bin_index, compare, histogram_edges, why_not
 from caloforge.evaluation.network_inputs import NetworkPlan
+from caloforge.evaluation.reconstruction import compare_reconstruction
 from caloforge.evaluation.regions import compare_regions
 from caloforge.evaluation.resampling import Plan
 from caloforge.evaluation.results import (
     Evaluation,
     Histogram,
     ObservableDistances,
+    Reconstruction,
     ReferenceResult,
     SampleResult,
 )
+from caloforge.evaluation.rows import Draws
 from caloforge.evaluation.unweight import unweighted
 from caloforge.evaluation.whole import compare_whole
 from caloforge.observables import observables_for
@@ -59,6 +62,7 @@ class Effort:
 
 QUICK = Effort(bootstraps=40, floors=20, regional=10, matrices=6, rotations=1)
 FULL = Effort(bootstraps=200, floors=100, regional=40, matrices=20, rotations=4)
+QUICK_DRAWS = Draws(errors=20, floors=20, permutations=100)
 NETWORKS = NetworkPlan()
 
 
@@ -121,10 +125,15 @@ def evaluate(
     spec = truth.detector.conditions[truth.detector.column("energy")]
     limits = energy_edges(spec.low, spec.high, [truth.incident, *(sample.incident for sample in samples)])
     shown = reference_events(truth.conditions, truth.detector)
+    reconstructions = compare_reconstruction(
+        samples, truth, seed=seed, draws=QUICK_DRAWS if quick else Draws(), report=report
+    )
     results = []
     own: ReferenceResult | None = None
-    for sample, path in zip(samples, paths, strict=True):
-        result, own = _compare(sample, truth, path, reference_path, edges, limits, shown, effort, seed, report)
+    for sample, path, reconstruction in zip(samples, paths, reconstructions, strict=True):
+        result, own = _compare(
+            sample, truth, path, reference_path, edges, limits, shown, reconstruction, effort, seed, report
+        )
         if not quick:
             whole = compare_whole(
                 sample,
@@ -166,6 +175,7 @@ def _compare(
     edges: dict[str, NDArray[np.float64]],
     limits: NDArray[np.float64],
     shown: list[int],
+    reconstruction: Reconstruction,
     effort: Effort,
     seed: int,
     report: Progress,
@@ -222,6 +232,7 @@ def _compare(
         correlations=correlations,
         displays=read_displays(path, indices),
         whole=[],
+        reconstruction=reconstruction,
         warnings=_warnings(sample, truth, conditions),
     )
     report(stage, 5, 5)

@@ -29,6 +29,7 @@ def chosen(sample: Sample, rows: Rows) -> Sample:
         observables={name: values[rows] for name, values in sample.observables.items()},
         depth=None if sample.depth is None else sample.depth[rows],
         layers=None if sample.layers is None else sample.layers[rows],
+        clusters=None if sample.clusters is None else sample.clusters[rows],
     )
 
 

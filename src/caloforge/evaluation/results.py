@@ -228,6 +228,98 @@ class WholeShower:
 
 
 @dataclass(frozen=True)
+class ResolutionTerms:
+    """sigma/E = stochastic / sqrt(E / GeV) (+) constant, fitted to the energy resolution in so many `bins`."""
+
+    stochastic: Measured
+    constant: Measured
+    chi2: float
+    bins: int
+
+
+@dataclass(frozen=True)
+class Performance:
+    """What the reconstruction makes of one kind of particle, in bins of the incident energy (MeV).
+
+    Attributes:
+        edges, events, energy: of the bins; `energy` is the mean.
+        figures: of each bin by name: "response" is the mean of E_rec/E and "energy_resolution" its standard deviation
+            over the mean; "bias_x" and "position_resolution_x" are mean and standard deviation of the position (mm)
+            relative to the particle's line, and so for y.
+        terms: None where there are fewer than three bins.
+    """
+
+    edges: list[float]
+    events: list[int]
+    energy: list[float]
+    figures: dict[str, list[Measured]]
+    terms: ResolutionTerms | None
+
+
+@dataclass(frozen=True)
+class ReconstructedParticle:
+    """One kind of particle (its PDG code), reconstructed from a sample and from the reference alike.
+
+    Attributes:
+        ratio: sample over reference, bin by bin, of all figures but the biases.
+        rows: for each figure the root mean square over the bins of (ratio - 1), or of the difference of the biases in
+            units of the reference's resolution.
+    """
+
+    particle: int
+    sample: Performance
+    reference: Performance
+    ratio: dict[str, list[Measured]]
+    rows: list[WholeShower]
+
+
+@dataclass(frozen=True)
+class ParticleSeparation:
+    """How well a discriminant trained on reference showers tells two kinds of particles apart.
+
+    Attributes:
+        name: such as "e/gamma".
+        reference: AUC on reference showers that did not train it.
+        sample: AUC on those of the sample.
+        difference: sample minus reference.
+        p_value: of the difference, two-sided; None where nothing could be computed, and then `note` says why.
+        events: showers scored: of the first and second kind in the reference, then in the sample.
+        note: the features.
+    """
+
+    name: str
+    reference: Measured | None
+    sample: Measured | None
+    difference: Measured | None
+    p_value: float | None
+    events: list[int]
+    note: str
+
+
+@dataclass(frozen=True)
+class Reconstruction:
+    """A sample after reconstruction.
+
+    Attributes:
+        calibrated_with: PDG codes of the reference showers that the calibration was fitted to.
+        calibration_events: how many they were; they enter no figure.
+        factors, scale, depths: of `caloforge.reconstruction.Calibration`.
+        particles: figures of each kind of particle.
+        separations: of kinds of particles.
+        not_computable: what has no figures, with the reason.
+    """
+
+    calibrated_with: list[int]
+    calibration_events: int
+    factors: list[float]
+    scale: float
+    depths: list[float]
+    particles: list[ReconstructedParticle]
+    separations: list[ParticleSeparation]
+    not_computable: dict[str, str]
+
+
+@dataclass(frozen=True)
 class Correlations:
     """Correlation coefficients of log(e / E + offset) between cells, or layers of cells: `what` says which.
 
@@ -270,6 +362,7 @@ class SampleResult:
     correlations: Correlations
     displays: list[Display]
     whole: list[WholeShower]
+    reconstruction: Reconstruction
     warnings: list[str]
 
 

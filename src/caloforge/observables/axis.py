@@ -40,8 +40,8 @@ class ShowerAxis:
     moves: bool
     _distances: dict[tuple[CellLayer | None, Any], Array] = field(default_factory=dict, repr=False, compare=False)
 
-    def at(self, depth: float) -> Array:
-        """(N, 2) where the line crosses a depth in mm."""
+    def at(self, depth: float | Array) -> Array:
+        """(N, 2) where the line crosses a depth in mm, the same for all or (N, 1)."""
         return self.point + (depth - self.depth) * self.slope
 
     def distances(self, detector: Detector, layer: CellLayer | None, like: Array) -> Array:

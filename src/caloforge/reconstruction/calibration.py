@@ -40,7 +40,8 @@ class Calibration:
 
     def energy(self, clusters: Clusters) -> Floats:
         """(N,) E_rec, MeV; 0 for a cluster without energy."""
-        return clusters.energy * (self._log(clusters)[:, None] ** np.arange(len(self.factors)) @ np.array(self.factors))
+        factor = np.polynomial.polynomial.polyval(self._log(clusters), self.factors)
+        return np.asarray(clusters.energy * factor, dtype=np.float64)
 
     def residual(self, clusters: Clusters, axis: ShowerAxis) -> Floats:
         """(N, 2) position minus the point where the particle's line crosses the depth of the cluster, mm."""

@@ -73,12 +73,21 @@ def seed_grid(detector: Detector) -> RectangularCells:
     return deepest
 
 
+def has_clusters(detector: Detector) -> bool:
+    """Whether clusters can be found in the detector's cells; `seed_grid` says why not."""
+    try:
+        seed_grid(detector)
+    except RequestError:
+        return False
+    return True
+
+
 def find_clusters(energies: NDArray[np.floating], detector: Detector) -> Clusters:
     """The cluster of each shower, from its cells alone.
 
     The seed is the hottest cell of the seed grid (`seed_grid`), whose layers, if there are several, are added up to
-    towers first. A square of 3 x 3 or 5 x 5 of these cells round the seed is a window through the whole depth: of layers
-    with other grids the cells count that it reaches into. At the edge of the detector the cells that exist count.
+    towers first. A square of 3 x 3 or 5 x 5 of these cells round the seed is a window through the whole depth: in
+    layers with other grids those cells count that it reaches into. Beyond the edge of the detector nothing counts.
 
     The position is that of the seed grid's 5 x 5 cells with logarithmic weights
 
@@ -154,7 +163,7 @@ def _inside(values: Floats, cells: Cells, grid: RectangularCells, centre: Floats
 
 
 def _moments(weights: Floats, grid: RectangularCells) -> tuple[Floats, Floats]:
-    """Mean and standard deviation in x and y, (N, 2) each, mm from the middle, of (N, 5, 5) weights; 0 if there are none."""
+    """Mean and standard deviation in x and y, (N, 2) each, mm from the middle, of (N, 5, 5) weights; 0 without any."""
     steps = np.arange(SIDE) - SIDE // 2
     total = weights.sum(axis=(1, 2))
     safe = np.where(total > 0, total, 1.0)[:, None]
