@@ -295,6 +295,11 @@ class ParticleSeparation:
     events: list[int]
     note: str
 
+    @property
+    def differs(self) -> bool:
+        """Whether the discriminant works on the sample as it does on the reference."""
+        return self.p_value is not None and self.p_value < SIGNIFICANT
+
 
 @dataclass(frozen=True)
 class Reconstruction:

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 import numpy as np
 
-from caloforge.evaluation import Evaluation
-from caloforge.evaluation.results import Classifier, Histogram
+from caloforge.evaluation import Evaluation, Measured
+from caloforge.evaluation.results import Classifier, Histogram, ResponseBins, ResponseRatio
+from caloforge.reports.against_energy import Curve, energy_panels
 from caloforge.reports.style import REFERENCE, Picture, as_svg, new_figure, sample_colour, sample_marker
-
-if TYPE_CHECKING:
-    from matplotlib.axis import Axis
 
 RATIO = (0.5, 1.5)
 LEAST = 10  # (effective) events a bin of the reference needs for a ratio to be drawn
@@ -70,61 +66,67 @@ def response_plot(evaluation: Evaluation) -> Picture:
     """Response and resolution (per cent) against the incident energy, with ratios."""
     figure = new_figure(8.2, 3.9)
     grid = figure.subplots(2, 2, sharex=True, gridspec_kw={"height_ratios": [2.2, 1]})
-    _response_panels(grid[:, 0], evaluation, "response", guide=0.01)
-    _response_panels(grid[:, 1], evaluation, "resolution", guide=0.1)
+    reference = evaluation.reference
+    words = {
+        "response": (r"response $\langle E_\mathrm{vis}/E\rangle$ [%]", 0.01),
+        "resolution": (r"resolution $\sigma/E$ [%]", 0.1),
+    }
+    for column, (name, (label, guide)) in enumerate(words.items()):
+        samples = {
+            index: Curve.of(
+                sample.info.label,
+                sample.response.energy,
+                _figures(sample.response, name),
+                _figures(sample.ratio, name),
+                unit=0.01,
+            )
+            for index, sample in enumerate(evaluation.samples)
+        }
+        truth = Curve.of(reference.info.label, reference.response.energy, _figures(reference.response, name), unit=0.01)
+        energy_panels(
+            grid[:, column],
+            reference.response.edges,
+            truth,
+            samples,
+            label=label,
+            guide=guide,
+            log=name == "resolution",
+        )
     return as_svg(figure, "Response and resolution against the incident energy, with their ratios to the reference")
 
 
-def _response_panels(panels: Any, evaluation: Evaluation, name: str, guide: float) -> None:
-    """The values above, their ratio to the reference below; dotted lines `guide` away from 1."""
-    upper, lower = panels
-    truth = evaluation.reference.response
-    energy = np.array(truth.energy) / 1000
-    value, error = (100 * np.array(getattr(truth, key)) for key in (name, f"{name}_error"))
-    upper.errorbar(energy, value, error, fmt="D", color=REFERENCE, markersize=4, label=evaluation.reference.info.label)
-    lower.fill_between(energy, 1 - error / value, 1 + error / value, color=REFERENCE, alpha=0.25)
-    lower.axhline(1.0, color=REFERENCE, linewidth=0.8)
-    for side in (-1, 1):
-        lower.axhline(1 + side * guide, color=REFERENCE, linewidth=0.7, linestyle=":")
-    extreme = 1.4 * guide
-    for index, sample in enumerate(evaluation.samples):
-        options: dict[str, Any] = {
-            "fmt": sample_marker(index),
-            "color": sample_colour(index),
-            "markersize": 4,
-            "linewidth": 1.0,
+def _figures(found: ResponseBins | ResponseRatio, name: str) -> list[Measured]:
+    values, errors = getattr(found, name), getattr(found, f"{name}_error")
+    return [Measured(value, error) for value, error in zip(values, errors, strict=True)]
+
+
+def reconstruction_plot(particle: int, evaluation: Evaluation) -> Picture:
+    """Linearity, energy resolution and position resolution of one kind of particle, with ratios."""
+    found = {
+        index: (sample.info.label, item)
+        for index, sample in enumerate(evaluation.samples)
+        for item in sample.reconstruction.particles
+        if item.particle == particle
+    }
+    truth = next(item.reference for _, item in found.values())
+    figure = new_figure(11.0, 3.9)
+    grid = figure.subplots(2, 4, sharex=True, gridspec_kw={"height_ratios": [2.2, 1]})
+    words = {
+        "response": (r"linearity $\langle E_\mathrm{rec}/E\rangle$", 1, 0.01),
+        "energy_resolution": (r"energy resolution $\sigma/E$ [%]", 0.01, 0.1),
+        "position_resolution_x": (r"position resolution in $x$ [mm]", 1, 0.1),
+        "position_resolution_y": (r"position resolution in $y$ [mm]", 1, 0.1),
+    }
+    for column, (name, (label, unit, guide)) in enumerate(words.items()):
+        own = Curve.of(evaluation.reference.info.label, truth.energy, truth.figures[name], unit=unit)
+        samples = {
+            index: Curve.of(of, item.sample.energy, item.sample.figures[name], item.ratio[name], unit)
+            for index, (of, item) in found.items()
         }
-        place = np.array(sample.response.energy) / 1000 * (1.0 + 0.03 * (index + 1))  # beside, not on top
-        seen, seen_error = (100 * np.array(getattr(sample.response, key)) for key in (name, f"{name}_error"))
-        upper.errorbar(place, seen, seen_error, label=sample.info.label, **options)
-        ratio, ratio_error = (np.array(getattr(sample.ratio, key)) for key in (name, f"{name}_error"))
-        lower.errorbar(place, ratio, ratio_error, **options)
-        extreme = max(extreme, 1.1 * float((np.abs(ratio - 1) + ratio_error).max()))
-    upper.set_xscale("log")
-    upper.set_xlim(truth.edges[0] / 1000, truth.edges[-1] / 1000)
-    if name == "resolution":
-        upper.set_yscale("log")
-        upper.set_ylabel(r"resolution $\sigma/E$ [%]")
-        _plain_ticks(upper.yaxis, (1.0, 1.5, 2.0, 3.0, 4.0, 6.0))
-    else:
-        # At least 1.5 % either way, or statistical fluctuations would look like structure.
-        low, high = upper.get_ylim()
-        upper.set_ylim(min(low, value.mean() * 0.985), max(high, value.mean() * 1.015))
-        upper.set_ylabel(r"response $\langle E_\mathrm{vis}/E\rangle$ [%]")
-    upper.legend(loc="best")
-    lower.set_ylim(1 - min(extreme, 1.0), 1 + extreme)
-    lower.set_ylabel("ratio")
-    lower.set_xlabel("incident energy [GeV]")
-    _plain_ticks(lower.xaxis)
-
-
-def _plain_ticks(axis: Axis, subs: tuple[float, ...] = (1.0, 2.0, 5.0)) -> None:
-    """1, 2, 5, 10 ... instead of powers of ten."""
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
-
-    axis.set_major_locator(LogLocator(subs=subs))
-    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    axis.set_minor_formatter(NullFormatter())
+        energy_panels(
+            grid[:, column], truth.edges, own, samples, label=label, guide=guide, log=name == "energy_resolution"
+        )
+    return as_svg(figure, f"Reconstruction of {particle}: linearity, energy and position resolution, with ratios")
 
 
 def importance_plot(classifier: Classifier, index: int) -> Picture:

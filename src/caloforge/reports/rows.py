@@ -10,7 +10,14 @@ from dataclasses import dataclass
 from io import StringIO
 
 from caloforge.evaluation import Evaluation, Measured, ResponseBins
-from caloforge.evaluation.results import Classifier, Distance, ObservableDistances, SampleResult, WholeShower
+from caloforge.evaluation.results import (
+    Classifier,
+    Distance,
+    ObservableDistances,
+    Reconstruction,
+    SampleResult,
+    WholeShower,
+)
 
 ALL = "all"
 
@@ -74,7 +81,8 @@ def rows(evaluation: Evaluation) -> Iterator[Row]:
         if sample.correlations.distance is not None:
             yield _distance(label, "correlations", ALL, "root_mean_square", sample.correlations.distance)
         for figure in sample.whole:
-            yield from _whole(label, figure)
+            yield from _judged(label, "whole showers", figure)
+        yield from _reconstruction(label, sample.reconstruction)
         yield from _response(label, sample.response)
         yield from _ratio(label, sample)
     yield from _response(evaluation.reference.info.label, evaluation.reference.response)
@@ -135,8 +143,7 @@ def _classifier(sample: str, found: Classifier) -> Iterator[Row]:
         yield Row(sample, name, ALL, "auc_lost_when_shuffled", loss)
 
 
-def _whole(sample: str, found: WholeShower) -> Iterator[Row]:
-    what = "whole showers"
+def _judged(sample: str, what: str, found: WholeShower) -> Iterator[Row]:
     if found.value is None:
         yield _missing(sample, what, ALL, found.name, found.note)
         return
@@ -147,6 +154,38 @@ def _whole(sample: str, found: WholeShower) -> Iterator[Row]:
     yield dataclasses.replace(row, note=found.note)
     for name, value in ({"p_value": found.p_value} | found.details).items():
         yield Row(sample, what, ALL, f"{found.name}_{name}", value)
+
+
+def _reconstruction(sample: str, found: Reconstruction) -> Iterator[Row]:
+    """The figures of the reference are rows of the sample too, whose bins and conditions decide which showers they are."""
+    for item in found.particles:
+        what = f"reconstruction {item.particle}"
+        for row in item.rows:
+            yield from _judged(sample, what, dataclasses.replace(row, name=f"{row.name}_deviation"))
+        for figures, side in ((item.sample, ""), (item.reference, "_of_reference")):
+            for name, values in figures.figures.items():
+                yield from _in_bins(sample, what, figures.edges, f"{name}{side}", values)
+            if figures.terms is not None:
+                yield _measured(sample, what, ALL, f"stochastic_term{side}", figures.terms.stochastic, None)
+                yield _measured(sample, what, ALL, f"constant_term{side}", figures.terms.constant, None)
+        for name, values in item.ratio.items():
+            yield from _in_bins(sample, what, item.sample.edges, f"{name}_over_reference", values)
+    for separation in found.separations:
+        if separation.difference is None or separation.reference is None or separation.sample is None:
+            yield _missing(sample, separation.name, ALL, "auc", separation.note)
+            continue
+        yield _measured(sample, separation.name, ALL, "auc", separation.sample, None)
+        yield _measured(sample, separation.name, ALL, "auc_of_reference", separation.reference, None)
+        difference = _measured(sample, separation.name, ALL, "auc_difference", separation.difference, None)
+        yield dataclasses.replace(difference, note=separation.note)
+        yield Row(sample, separation.name, ALL, "auc_difference_p_value", separation.p_value)
+    for name, reason in found.not_computable.items():
+        yield _missing(sample, f"reconstruction {name}", ALL, "", reason)
+
+
+def _in_bins(sample: str, observable: str, edges: list[float], figure: str, values: list[Measured]) -> Iterator[Row]:
+    for (low, high), value in zip(itertools.pairwise(edges), values, strict=True):
+        yield _measured(sample, observable, f"energy {low:.6g} to {high:.6g} MeV", figure, value, None)
 
 
 def _response(sample: str, found: ResponseBins) -> Iterator[Row]:

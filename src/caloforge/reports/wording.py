@@ -72,6 +72,34 @@ WHOLE_SHOWERS = {
 """Names of the figures of whole showers, for people."""
 
 
+RECONSTRUCTION = {
+    "response": "linearity",
+    "energy_resolution": "energy resolution",
+    "position_resolution_x": "position resolution in x",
+    "position_resolution_y": "position resolution in y",
+    "bias_x": "mean position in x",
+    "bias_y": "mean position in y",
+}
+"""Names of the figures of the reconstruction, for people."""
+
+SEPARATIONS = {"e/gamma": "electrons from photons", "e/pi": "electrons from charged pions"}
+
+
+def particle(code: int) -> str:
+    """'e-' of 11; the PDG code itself where it has no name."""
+    from particle import Particle, ParticleNotFound
+
+    try:
+        return str(Particle.from_pdgid(code).name)
+    except ParticleNotFound:
+        return f"particle {code}"
+
+
+def hundredfold(figure: Measured) -> str:
+    """'8.75 ± 0.15' of 0.0875 ± 0.0015, for columns in per cent."""
+    return significant(Measured(100 * figure.value, 100 * figure.error))
+
+
 def small(figure: Measured | None) -> str:
     """'0.0123 ± 0.0004', with an exponent where there would be zeros only, or a dash."""
     if figure is None:

@@ -84,6 +84,10 @@ def render_html(evaluation: Evaluation) -> str:
     environment.filters["small"] = wording.small
     environment.filters["p_value"] = wording.p_value
     environment.filters["details"] = wording.details
+    environment.filters["hundredfold"] = wording.hundredfold
+    environment.filters["particle"] = wording.particle
+    environment.filters["reconstruction"] = lambda name: wording.RECONSTRUCTION[name]
+    environment.filters["separation"] = lambda name: wording.SEPARATIONS[name]
     environment.filters["whole"] = lambda name: wording.WHOLE_SHOWERS[name]
     environment.filters["words"] = lambda name: str(name).replace("_", " ")
     environment.filters["provenance"] = _provenance
@@ -107,6 +111,9 @@ def _plots(evaluation: Evaluation) -> dict[str, Any]:
             "displays": images.event_displays(evaluation),
             "means": images.mean_images(evaluation),
             "response": curves.response_plot(evaluation),
+            "reconstruction": {
+                code: curves.reconstruction_plot(code, evaluation) for code in _reconstructed(evaluation)
+            },
             "observables": [curves.observable_plot(histogram, evaluation) for histogram in _plotted(evaluation)],
             "correlations": images.correlation_matrices(evaluation),
             "importance": [
@@ -122,6 +129,11 @@ def _plotted(evaluation: Evaluation) -> list[Histogram]:
         worst[item.name] = max(worst.get(item.name, -math.inf), item.wasserstein.spreads_above_floor)
     chosen = sorted(worst, key=worst.__getitem__, reverse=True)[:MAX_PLOTS]
     return [histogram for histogram in evaluation.histograms if histogram.name in chosen]
+
+
+def _reconstructed(evaluation: Evaluation) -> list[int]:
+    """PDG codes of the particles that figures of the reconstruction are there for, of any sample."""
+    return sorted({item.particle for sample in evaluation.samples for item in sample.reconstruction.particles})
 
 
 def _provenance(facts: dict[str, Any]) -> list[tuple[str, str]]:
