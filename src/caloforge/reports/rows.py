@@ -157,7 +157,7 @@ def _judged(sample: str, what: str, found: WholeShower) -> Iterator[Row]:
 
 
 def _reconstruction(sample: str, found: Reconstruction) -> Iterator[Row]:
-    """The figures of the reference are rows of the sample too, whose bins and conditions decide which showers they are."""
+    """The reference has rows beside each sample: the sample decides which bins and showers its figures are of."""
     for item in found.particles:
         what = f"reconstruction {item.particle}"
         for row in item.rows:
