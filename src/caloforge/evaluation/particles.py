@@ -7,7 +7,7 @@ import numpy as np
 from caloforge.errors import RequestError
 from caloforge.evaluation.boosting import QUARTERS, Labels, boosted, is_scored, quarters
 from caloforge.evaluation.collect import MIN_EVENTS
-from caloforge.evaluation.reconstructed import Reconstructed
+from caloforge.evaluation.reconstructed import Reconstructed, unweighted_pair
 from caloforge.evaluation.resampling import Floats
 from caloforge.evaluation.results import Measured, ParticleSeparation
 from caloforge.evaluation.roc import auc_with_error, mean_auc
@@ -31,16 +31,17 @@ def separate(
 
     Args:
         name: one of `SEPARATIONS`.
-        sample: showers to judge, without weights.
-        reference: showers to train on and to compare with, without weights.
+        sample: showers to judge.
+        reference: showers to train on and to compare with. Of weighted showers a part is taken, at random.
         paired: event i of both has the same conditions; it is scored in the same turn.
         seed: of the quarters and of the trees.
     """
     from scipy.stats import norm
 
+    sample, reference, paired = unweighted_pair(sample, reference, paired=paired, seed=seed)
     try:
         first, second = ([item.of(kind) for kind in SEPARATIONS[name]] for item in (reference, sample))
-        counts = [len(item.energy) for item in (*first, *second)]
+        counts = [len(item) for item in (*first, *second)]
         _check(name, sample, reference, counts)
     except RequestError as error:
         return ParticleSeparation(name, None, None, None, None, [0] * 4, str(error))
@@ -64,9 +65,9 @@ def separate(
 
 def _check(name: str, sample: Reconstructed, reference: Reconstructed, counts: list[int]) -> None:
     for item, sizes in ((reference, counts[:2]), (sample, counts[2:])):
-        label = item.sample.info.label
-        if len(set(item.sample.pdg.tolist())) == 1:
-            raise RequestError(f"one particle only in {label} ({item.sample.pdg[0]})")
+        label = item.label
+        if len(set(item.pdg.tolist())) == 1:
+            raise RequestError(f"one particle only in {label} ({item.pdg[0]})")
         for kind, size in zip(name.split("/"), sizes, strict=True):
             if size < MIN_EVENTS:
                 raise RequestError(f"{size} showers of {kind} in {label}; it takes {MIN_EVENTS}")
@@ -98,11 +99,11 @@ def features(item: Reconstructed, *, momentum: bool) -> Floats:
         np.log(np.maximum(item.energy, 1e-3)),  # MeV
         over(clusters.seed, clusters.square3),
         over(clusters.square3, clusters.energy),
-        over(clusters.energy, item.sample.visible),
+        over(clusters.energy, item.visible),
         *clusters.width.T,
     ]
     if clusters.layers.shape[1] > 1:
         columns += list(clusters.layers.T)
     if momentum:
-        columns.append(item.energy / item.sample.incident)
+        columns.append(item.energy / item.incident)
     return np.column_stack(columns)

@@ -10,7 +10,7 @@ import numpy as np
 from caloforge.errors import RequestError
 from caloforge.evaluation.binned import binned_response, energy_bins, moments
 from caloforge.evaluation.permutation import Kind, judged
-from caloforge.evaluation.reconstructed import Reconstructed
+from caloforge.evaluation.reconstructed import Reconstructed, unweighted_pair
 from caloforge.evaluation.resampling import Floats, Plan, Weights, bootstrap
 from caloforge.evaluation.resolution import resolution_terms
 from caloforge.evaluation.results import Measured, Performance, WholeShower
@@ -32,7 +32,7 @@ def performance(item: Reconstructed, edges: Floats) -> Performance:
     Raises:
         RequestError: a bin with fewer than 3 (effective) showers, or without any energy.
     """
-    incident, weights = item.sample.incident, item.weights
+    incident, weights = item.incident, item.weights
     found = binned_response(item.energy, incident, edges, weights)
     figures = {
         "response": _measured(found.response, found.response_error),
@@ -77,13 +77,14 @@ def ratios(sample: Performance, reference: Performance) -> dict[str, list[Measur
 def deviation_rows(
     sample: Reconstructed, reference: Reconstructed, edges: Floats, *, paired: bool, seed: int, draws: Draws
 ) -> list[WholeShower]:
-    """How far each figure is from the reference's, over all bins, with error, floor and p value; showers unweighted.
+    """How far each figure is from the reference's, over all bins, with error, floor and p value; of showers unweighted.
 
     Raises:
         RequestError: a figure is not defined for some draw of the showers, such as the ratio to a resolution of 0.
     """
+    sample, reference, paired = unweighted_pair(sample, reference, paired=paired, seed=seed)
     metric = deviations(sample, reference, edges)
-    plan = Plan(len(sample.energy), len(reference.energy), paired, draws.errors, draws.floors, seed)
+    plan = Plan(len(sample), len(reference), paired, draws.errors, draws.floors, seed)
     kinds = dict.fromkeys((*RATIOS, *BIASES), Kind(0.0, plan.noise, plan.noise))
     found = judged(metric, plan, kinds, draws.permutations, bootstrap)
     note = f"root mean square over {len(edges) - 1} bins of energy of "
@@ -105,7 +106,7 @@ def deviations(sample: Reconstructed, reference: Reconstructed, edges: Floats) -
     reference's position resolution sigma_b.
     """
     both = (sample, reference)
-    incident = np.concatenate([item.sample.incident for item in both])
+    incident = np.concatenate([item.incident for item in both])
     response = np.concatenate([item.energy for item in both]) / incident
     residual = np.concatenate([item.residual for item in both])
     seen = np.concatenate([item.clusters.energy for item in both]) > 0

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from caloforge.evaluation.collect import Sample
-from caloforge.evaluation.events import chosen
 from caloforge.evaluation.resampling import Floats
+from caloforge.evaluation.unweight import survivors
 from caloforge.observables import shower_axis
 from caloforge.random import permutation
 from caloforge.reconstruction import Calibration, Clusters, calibrate, seed_grid
@@ -22,31 +23,38 @@ CALIBRATING = 4  # one reference shower in so many calibrates, and enters no fig
 
 @dataclass(frozen=True, eq=False)
 class Reconstructed:
-    """Showers of a sample and what the reconstruction makes of them.
+    """N showers of a sample and what the reconstruction makes of them.
 
     Attributes:
-        sample: conditions, particles and weights of N showers.
-        clusters: of these showers.
+        label: of the sample.
+        pdg: (N,) particle codes.
+        incident: (N,) incident energies, MeV.
+        visible: (N,) energy of all cells, MeV.
+        weights: (N,) of the showers.
+        clusters: of the showers.
         energy: (N,) E_rec, MeV.
         residual: (N, 2) reconstructed position minus that of the particle's line, mm.
     """
 
-    sample: Sample
+    label: str
+    pdg: NDArray[np.int32]
+    incident: Floats
+    visible: Floats
+    weights: Floats
     clusters: Clusters
     energy: Floats
     residual: Floats
 
-    def __getitem__(self, rows: NDArray[np.int64]) -> Reconstructed:
-        return Reconstructed(chosen(self.sample, rows), self.clusters[rows], self.energy[rows], self.residual[rows])
+    def __len__(self) -> int:
+        return len(self.energy)
+
+    def __getitem__(self, rows: NDArray[np.integer] | NDArray[np.bool_]) -> Reconstructed:
+        names = [field.name for field in dataclasses.fields(self) if field.name != "label"]
+        return dataclasses.replace(self, **{name: getattr(self, name)[rows] for name in names})
 
     def of(self, codes: tuple[int, ...]) -> Reconstructed:
         """The showers of these particles (PDG codes) alone."""
-        return self[np.flatnonzero(np.isin(self.sample.pdg, codes))]
-
-    @property
-    def weights(self) -> Floats:
-        """(N,) weights of the showers, 1 where they have none."""
-        return np.ones(len(self.energy)) if self.sample.weights is None else self.sample.weights
+        return self[np.isin(self.pdg, codes)]
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,29 +67,19 @@ class Calibrated:
     left: NDArray[np.int64]
 
 
-def clusters_of(sample: Sample) -> Clusters:
-    """The clusters of a sample.
-
-    Raises:
-        RequestError: its detector has cells that no cluster can be made of.
-    """
-    seed_grid(sample.detector)
-    assert sample.clusters is not None
-    return sample.clusters
-
-
 def calibrate_with(reference: Sample, seed: int) -> Calibrated:
     """Calibrate with a random quarter of the reference: with its electrons, positrons and photons, where it has them.
 
     Raises:
         RequestError: no clusters, or too few to calibrate with.
     """
-    order = permutation(seed, "evaluation/calibration", 0, len(reference))
+    clusters = _clusters(reference)
+    order = permutation(seed, "evaluation/calibration", 0, len(clusters))
     part, left = (np.sort(rows) for rows in np.split(order, [len(order) // CALIBRATING]))
     gentle = part[np.isin(reference.pdg[part], ELECTROMAGNETIC)]
     fitted = gentle if len(gentle) else part
     calibration = calibrate(
-        clusters_of(reference)[fitted],
+        clusters[fitted],
         shower_axis(reference.conditions[fitted], reference.detector),
         None if reference.weights is None else reference.weights[fitted],
     )
@@ -89,11 +87,35 @@ def calibrate_with(reference: Sample, seed: int) -> Calibrated:
 
 
 def reconstruct(sample: Sample, calibration: Calibration) -> Reconstructed:
-    """Energy and position of every shower of a sample.
+    """Energy and position of every shower of a sample that has a cluster: those from the start of its file.
 
     Raises:
         RequestError: no clusters.
     """
-    clusters = clusters_of(sample)
-    axis = shower_axis(sample.conditions, sample.detector)
-    return Reconstructed(sample, clusters, calibration.energy(clusters), calibration.residual(clusters, axis))
+    clusters = _clusters(sample)
+    head = slice(0, len(clusters))
+    conditions = sample.conditions[head]
+    return Reconstructed(
+        label=sample.info.label,
+        pdg=sample.pdg[head],
+        incident=sample.incident[head],
+        visible=sample.visible[head],
+        weights=np.ones(len(clusters)) if sample.weights is None else sample.weights[head],
+        clusters=clusters,
+        energy=calibration.energy(clusters),
+        residual=calibration.residual(clusters, shower_axis(conditions, sample.detector)),
+    )
+
+
+def unweighted_pair(
+    sample: Reconstructed, reference: Reconstructed, *, paired: bool, seed: int
+) -> tuple[Reconstructed, Reconstructed, bool]:
+    """Both without weights, some showers left out in proportion to them, and whether pairs are still pairs."""
+    kept, other = (survivors(item.weights, seed) for item in (sample, reference))
+    return sample[kept], reference[other], paired and np.array_equal(kept, other)
+
+
+def _clusters(sample: Sample) -> Clusters:
+    seed_grid(sample.detector)  # the error of a detector that has none
+    assert sample.clusters is not None
+    return sample.clusters

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import numpy as np
-
+from caloforge.detector import Detector
 from caloforge.errors import RequestError
 from caloforge.evaluation.binned import energy_edges
 from caloforge.evaluation.collect import MIN_EVENTS, Progress, Sample, same_conditions
@@ -13,7 +12,6 @@ from caloforge.evaluation.reconstructed import Calibrated, Reconstructed, calibr
 from caloforge.evaluation.resampling import Floats, effective_size
 from caloforge.evaluation.results import ParticleSeparation, ReconstructedParticle, Reconstruction
 from caloforge.evaluation.rows import Draws
-from caloforge.evaluation.unweight import unweighted
 
 LEAST = 30
 """Showers of every sample in every bin of energy, so that random halves have a spread too."""
@@ -44,7 +42,7 @@ def compare_reconstruction(
     truth = reconstruct(reference, calibrated.calibration)[calibrated.left]
     paired = [same_conditions(sample, reference) for sample in samples]
     ours = [item[calibrated.left] if pair else item for item, pair in zip(ours, paired, strict=True)]
-    edges = {code: _edges(code, ours, truth) for code in sorted(set(truth.sample.pdg.tolist()))}
+    edges = {code: _edges(code, ours, truth, reference.detector) for code in sorted(set(truth.pdg.tolist()))}
     found = []
     for number, (item, pair) in enumerate(zip(ours, paired, strict=True)):
         found.append(_compare(item, truth, calibrated, edges, paired=pair, seed=seed, draws=draws))
@@ -52,13 +50,12 @@ def compare_reconstruction(
     return found
 
 
-def _edges(code: int, samples: list[Reconstructed], truth: Reconstructed) -> Floats | str:
+def _edges(code: int, samples: list[Reconstructed], truth: Reconstructed, detector: Detector) -> Floats | str:
     """Bins of energy for a particle, of all samples that have enough of it, or why there are none."""
     parts = [item for item in (part.of((code,)) for part in samples) if effective_size(item.weights) >= MIN_EVENTS]
-    own = truth.of((code,))
-    spec = truth.sample.detector.conditions[truth.sample.detector.column("energy")]
+    spec = detector.conditions[detector.column("energy")]
     try:
-        return energy_edges(spec.low, spec.high, [item.sample.incident for item in (own, *parts)], LEAST)
+        return energy_edges(spec.low, spec.high, [item.incident for item in (truth.of((code,)), *parts)], LEAST)
     except RequestError as error:
         return str(error)
 
@@ -79,8 +76,6 @@ def _compare(
             particles.append(_particle(code, item, truth, bins, paired=paired, seed=seed, draws=draws))
         except RequestError as error:
             missing[f"particle {code}"] = str(error)
-    kept, kept_reference = unweighted(item.sample, seed), unweighted(truth.sample, seed)
-    together = paired and np.array_equal(kept, kept_reference)
     calibration = calibrated.calibration
     return Reconstruction(
         calibrated_with=calibrated.with_particles,
@@ -89,9 +84,7 @@ def _compare(
         scale=calibration.scale,
         depths=list(calibration.depths),
         particles=particles,
-        separations=[
-            separate(name, item[kept], truth[kept_reference], paired=together, seed=seed) for name in SEPARATIONS
-        ],
+        separations=[separate(name, item, truth, paired=paired, seed=seed) for name in SEPARATIONS],
         not_computable=missing,
     )
 
@@ -115,11 +108,9 @@ def _particle(
     for item in (ours, theirs):
         size = effective_size(item.weights)
         if size < MIN_EVENTS:
-            raise RequestError(f"{size:.0f} showers of {item.sample.info.label}; it takes {MIN_EVENTS}")
+            raise RequestError(f"{size:.0f} showers of {item.label}; it takes {MIN_EVENTS}")
     if isinstance(edges, str):
         raise RequestError(edges)
     seen, truth = performance(ours, edges), performance(theirs, edges)
-    kept, kept_reference = unweighted(ours.sample, seed), unweighted(theirs.sample, seed)
-    together = paired and np.array_equal(kept, kept_reference)
-    rows = deviation_rows(ours[kept], theirs[kept_reference], edges, paired=together, seed=seed, draws=draws)
+    rows = deviation_rows(ours, theirs, edges, paired=paired, seed=seed, draws=draws)
     return ReconstructedParticle(code, seen, truth, ratios(seen, truth), rows)
