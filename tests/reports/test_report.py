@@ -49,7 +49,7 @@ def test_the_page_is_well_formed_and_needs_nothing_else(page: str, evaluation: E
     assert not tags.open
     assert all(link.startswith(("data:image/", "#")) for link in tags.links)
     assert {link[1:] for link in tags.links if link.startswith("#")} <= set(tags.ids)
-    assert tags.images == len(evaluation.histograms) + 4 + len(evaluation.samples)
+    assert tags.images == len(evaluation.histograms) + 5 + len(evaluation.samples)
     assert "<script" not in page
     assert "url(" not in page
     assert len(page) < 6_000_000

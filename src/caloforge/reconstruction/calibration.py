@@ -85,10 +85,10 @@ def calibrate(clusters: Clusters, axis: ShowerAxis, weights: NDArray[np.floating
     powers = np.arange(terms)
     basis = (clusters.energy[used] / energy)[:, None] * log[:, None] ** powers
     asked = times[:, None] * (truth - np.average(truth, weights=times))[:, None] ** powers
-    try:
-        factors = np.linalg.solve(asked.T @ basis, asked.sum(axis=0))
-    except np.linalg.LinAlgError as error:
-        raise RequestError("the clusters' energies do not follow those of the particles: no calibration") from error
+    equations = asked.T @ basis
+    if np.linalg.matrix_rank(equations) < terms:
+        raise RequestError("the clusters' energies do not follow those of the particles: no calibration")
+    factors = np.linalg.solve(equations, asked.sum(axis=0))
     slope, offset = axis.slope[used], clusters.position[used] - axis.at(0.0)[used]
     # One row for x and one for y of every event: offset = slope (depth_0 + depth_1 L).
     root = np.sqrt(times)[:, None]
