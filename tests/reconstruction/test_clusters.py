@@ -94,7 +94,7 @@ def test_a_factor_of_all_energies_moves_nothing(factor: float) -> None:
 @pytest.mark.parametrize("name", ["lhcb-ecal", "atlas-barrel", "calogan"])
 def test_mirror_images_have_mirrored_clusters(name: str) -> None:
     detector = load_detector(name)
-    energies = (uniforms(3, "test", 0, 20, detector.n_cells) ** 20).astype(np.float64)
+    energies = (uniforms(3, "test", 0, 20, detector.n_cells) ** 20).astype(np.float32)
     before = find_clusters(energies, detector)
     flip = np.ones(20, dtype=bool)
     after = find_clusters(mirror_cells(energies, detector, flip, ~flip), detector)
