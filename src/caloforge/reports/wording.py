@@ -87,11 +87,11 @@ SEPARATIONS = {"e/gamma": "electrons from photons", "e/pi": "electrons from char
 
 def particle(code: int) -> str:
     """'e-' of 11; the PDG code itself where it has no name."""
-    from particle import Particle, ParticleNotFound
+    from particle import InvalidParticle, Particle, ParticleNotFound
 
     try:
         return str(Particle.from_pdgid(code).name)
-    except ParticleNotFound:
+    except (InvalidParticle, ParticleNotFound):
         return f"particle {code}"
 
 
