@@ -213,6 +213,19 @@ def test_files_that_cannot_be_compared_are_refused(folder: Path, make_showers: M
     foreign = write(tmp_path / "other.h5", dataclasses.replace(showers, detector=other, conditions=conditions))
     with pytest.raises(RequestError, match="different detectors: name"):
         evaluate(foreign, full)
+    wide = detector_from_toml(showers.detector.toml.replace("[20.0, 20.0]", "[10.0, 20.0]"))
+    conditions = dataclasses.replace(showers.conditions, detector=wide)
+    strips = write(tmp_path / "strips.h5", dataclasses.replace(showers, detector=wide, conditions=conditions))
+    with pytest.raises(RequestError, match=r"900 cells in 1 layers \(30 x 30 cells of 10 x 20 mm\) in one"):
+        evaluate(strips, full)
+    for factor in (1e-3, 1e3):  # GeV and keV
+        energies = showers.energies * np.float32(factor)
+        other_unit = write(tmp_path / f"{factor}.h5", dataclasses.replace(showers, energies=energies))
+        with pytest.raises(RequestError, match="a unit is wrong: both must be in MeV"):
+            evaluate(other_unit, full)
+    dark = write(tmp_path / "dark.h5", dataclasses.replace(showers, energies=np.zeros_like(showers.energies)))
+    with pytest.raises(RequestError, match="all 120 showers are empty"):
+        evaluate(dark, full)
     damaged = write(tmp_path / "nan.h5", showers)
     with h5py.File(damaged, "a") as file:
         file["showers"][7, 7] = np.nan

@@ -24,6 +24,8 @@ GROUPS = 20
 MIN_EVENTS = 100
 HEAD_EVENTS = 100_000
 """Of so many showers, from the start of a file, more is kept than a few numbers: what figures of whole showers need."""
+UNLIKE = 100.0
+"""Samples whose responses differ by more than this factor are in different units."""
 Progress = Callable[[str, int, int], None]
 """Called with the name of the stage, the steps done and the steps in all."""
 
@@ -152,19 +154,37 @@ def collect(path: Path, label: str | None = None, *, max_events: int | None = No
     )
 
 
-def check_same_detector(sample: Sample, reference: Sample) -> None:
-    """Both samples must have the same cells, conditions and observables.
+def check_comparable(sample: Sample, reference: Sample) -> None:
+    """Both samples must have the same cells, conditions and observables, and energies in the same unit.
 
     Raises:
         RequestError: they have not.
     """
     first, second = sample.detector, reference.detector
+    files = f"{sample.info.file} and {reference.info.file}"
     for what in ("name", "cell_layers", "condition_names", "reference_depth", "squares", "sparsity_thresholds"):
         if getattr(first, what) != getattr(second, what):
+            ours, theirs = (_in_words(item, what) for item in (first, second))
             raise RequestError(
-                f"{sample.info.file} and {reference.info.file} are of different detectors: {what} is "
-                f"{getattr(first, what)} in one and {getattr(second, what)} in the other; compare one detector"
+                f"{files} are of different detectors: {what} is {ours} in one and {theirs} in the other; compare one "
+                "detector"
             )
+    for item in (sample, reference):
+        if not item.visible.any():
+            raise RequestError(f"{item.info.file}: all {len(item)} showers are empty; there is nothing to compare")
+    seen, truth = (float(item.visible.sum() / item.incident.sum()) for item in (sample, reference))
+    if not truth / UNLIKE < seen < truth * UNLIKE:
+        raise RequestError(
+            f"{files}: the cells hold {seen:.3g} of the incident energy in one and {truth:.3g} in the other; "
+            "no model is that far off, so a unit is wrong: both must be in MeV"
+        )
+
+
+def _in_words(detector: Detector, what: str) -> str:
+    if what == "cell_layers":
+        grids = dict.fromkeys(str(layer.cells) for layer in detector.cell_layers)
+        return f"{detector.n_cells:,} cells in {len(detector.cell_layers)} layers ({', '.join(grids)})"
+    return str(getattr(detector, what))
 
 
 def same_conditions(sample: Sample, reference: Sample) -> bool:

@@ -19,7 +19,7 @@ from caloforge.evaluation.collect import (
     GROUPS,
     Progress,
     Sample,
-    check_same_detector,
+    check_comparable,
     collect,
     copied_events,
     same_conditions,
@@ -96,8 +96,8 @@ def evaluate(
 
     Raises:
         FormatError: a file is missing, damaged or of another format.
-        RequestError: too few showers, different detectors, no common range of energy, or a file given as its own
-            reference.
+        RequestError: too few showers, different detectors or units, no common range of energy, or a file given as its
+            own reference.
     """
     started = time.perf_counter()
     check_seed(seed)
@@ -115,12 +115,12 @@ def evaluate(
     samples = []
     for path, label in zip(paths, _labels(paths), strict=True):
         samples.append(collect(path, label, max_events=max_events, progress=report))
-        check_same_detector(samples[-1], truth)
+        check_comparable(samples[-1], truth)
     known = (
         None if training_path is None else collect(training_path, "training", max_events=max_events, progress=report)
     )
     if known is not None:
-        check_same_detector(known, truth)
+        check_comparable(known, truth)
     edges, skipped = _histogram_edges(truth, samples)
     spec = truth.detector.conditions[truth.detector.column("energy")]
     limits = energy_edges(spec.low, spec.high, [truth.incident, *(sample.incident for sample in samples)])
