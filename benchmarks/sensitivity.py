@@ -14,6 +14,7 @@ import dataclasses
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from scipy.stats import chi2, ks_2samp
@@ -34,8 +35,8 @@ EVENTS = 5_000
 SWAPPED = (10, 20)
 TRAINING = 20_000
 DRAWS = Draws(errors=20, floors=10, permutations=300, slow_floors=2)
-Figures = dict[str, dict[str, float]]
-"""Value and p value of each figure by name."""
+Figures = dict[str, dict[str, Any]]
+"""Value and p value of each figure by name, and which observable it is of where it is the worst of several."""
 
 
 def unaltered(showers: Showers) -> Showers:
@@ -95,11 +96,12 @@ def single_observables(sample: Sample, reference: Sample, names: list[str]) -> F
     Where a figure is the worst of several, its p value is multiplied by their number.
     """
     tests = {name: ks_2samp(sample.observables[name], reference.observables[name]) for name in names}
-    worst = min(tests.values(), key=lambda item: item.pvalue)
+    worst = min(tests, key=lambda name: tests[name].pvalue)
     found = {
         "Kolmogorov-Smirnov, worst observable": {
-            "value": float(worst.statistic),
-            "p_value": min(1.0, float(worst.pvalue) * len(tests)),
+            "value": float(tests[worst].statistic),
+            "p_value": min(1.0, float(tests[worst].pvalue) * len(tests)),
+            "note": worst,
         }
     }
     spec = reference.detector.conditions[reference.detector.column("energy")]
@@ -158,9 +160,9 @@ def markdown(table: dict[str, Figures]) -> str:
     for name in names:
         cells = []
         for column in columns:
-            p = table[column][name]["p_value"]
+            p, note = table[column][name]["p_value"], table[column][name].get("note")
             text = f"{p:.2g}" if p >= 1e-4 else "< 0.0001"
-            cells.append(f"**{text}**" if p < SIGNIFICANT else text)
+            cells.append(f"**{text}**{f' ({note})' if note else ''}" if p < SIGNIFICANT else text)
         lines.append(f"| {name} | " + " | ".join(cells) + " |")
     return "\n".join([*lines, ""])
 

@@ -73,6 +73,9 @@ def test_along_turns_with_the_direction_of_the_particle() -> None:
     assert in_x["width_along"] == pytest.approx(100.0)
     assert in_x["width_across"] == pytest.approx(0.0, abs=1e-6)
     assert in_y["width_across"] == pytest.approx(100.0)
+    for found in (in_x, in_y):  # the cells lie at x = -90 and 110 mm, y = 10 mm
+        assert found["barycentre_x"] == pytest.approx(10.0 - DETECTOR.reference_depth * (found is in_x) * np.tan(0.1))
+        assert found["barycentre_y"] == pytest.approx(10.0 - DETECTOR.reference_depth * (found is in_y) * np.tan(0.1))
 
 
 def test_squares_at_the_edge_count_the_cells_that_exist() -> None:
@@ -98,13 +101,14 @@ def test_an_empty_shower_has_zeros_and_no_nan() -> None:
 
 
 @pytest.mark.parametrize(("flip_x", "flip_y"), [(True, False), (False, True), (True, True)])
-def test_mirroring_turns_the_sign_of_across_and_nothing_else(showers: Showers, flip_x: bool, flip_y: bool) -> None:
+def test_mirroring_turns_the_signs_that_it_must_and_no_others(showers: Showers, flip_x: bool, flip_y: bool) -> None:
     flags = [np.full(len(showers), flip) for flip in (flip_x, flip_y)]
     energies = showers.energies.astype(np.float64)
     before = compute(energies, showers.conditions.matrix, DETECTOR)
     mirrored = mirror_cells(energies, DETECTOR, *flags)
     after = compute(mirrored, showers.conditions.mirrored(*flags).matrix, DETECTOR)
     odd = {"asymmetry_across", "barycentre_across"} if flip_x != flip_y else set()
+    odd |= {name for name, flip in (("barycentre_x", flip_x), ("barycentre_y", flip_y)) if flip}
     for name, values in before.items():
         np.testing.assert_allclose(after[name], -values if name in odd else values, atol=1e-9)
 

@@ -71,12 +71,10 @@ def observables_for(detector: Detector) -> dict[str, Observable]:
             Observable(
                 f"asymmetry_{direction}", f"asymmetry {_IN[direction]}", partial(shape.asymmetry, direction=direction)
             ),
-            Observable(
-                f"barycentre_{direction}",
-                f"barycentre {_IN[direction]} [mm]",
-                partial(shape.barycentre, direction=direction),
-            ),
+            _barycentre(direction),
         ]
+    if angled:
+        table += [_barycentre(direction) for direction in _PLANE]
     if len(detector.cell_layers) > 1:
         table += [Observable("mean_depth", "mean depth [mm]", depth.mean_depth)]
         table += [Observable("depth_spread", "spread of the depth [mm]", depth.depth_spread)]
@@ -104,6 +102,14 @@ def observables_for(detector: Detector) -> dict[str, Observable]:
         for threshold in detector.sparsity_thresholds
     ]
     return {observable.name: observable for observable in table}
+
+
+def _barycentre(direction: shape.Direction) -> Observable:
+    return Observable(
+        f"barycentre_{direction}",
+        f"barycentre {_IN[direction]} [mm]",
+        partial(shape.barycentre, direction=direction),
+    )
 
 
 def _radial(detector: Detector) -> list[Observable]:

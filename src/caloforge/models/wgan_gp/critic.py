@@ -16,7 +16,8 @@ from caloforge.observables import compute, observables_for, soft_sparsities
 if TYPE_CHECKING:
     from caloforge.detector import Detector
 
-_SEEN = ("response", "fraction_", "hottest_ratio", "width_", "asymmetry_", "barycentre_")
+_SEEN = ("response", "fraction_", "hottest_ratio")
+_SEEN_IN_A_DIRECTION = ("width", "asymmetry", "barycentre")
 _PULL_RANGE = (-5.0, 8.0)
 
 
@@ -72,15 +73,18 @@ class Regressor(nn.Module):
 class ObservableFeatures(nn.Module):
     """Differentiable observables of showers as pulls: minus mean, over deviation, both given the conditions.
 
-    Which ones is a choice of this model (names that begin as in `_SEEN`), not of the table: one that is new there
-    would change what is trained and how fast, and older checkpoints would not fit. The shares of cells above
-    thresholds, which have no gradient, enter through their smooth form.
+    Which ones is a choice of this model, not of the table: one that is new there would change what is trained and how
+    fast, and older checkpoints would not fit. The shares of cells above thresholds, which have no gradient, enter
+    through their smooth form.
     """
 
     def __init__(self, detector: Detector, settings: NetworkSettings) -> None:
         super().__init__()
         self.detector = detector
-        self.names = [name for name in observables_for(detector) if name.startswith(_SEEN)]
+        table = observables_for(detector)
+        directions = [name.removeprefix("width_") for name in table if name.startswith("width_")]
+        self.names = [name for name in table if name.startswith(_SEEN)]
+        self.names += [f"{what}_{direction}" for direction in directions for what in _SEEN_IN_A_DIRECTION]
         self.n_outputs = len(self.names) + len(detector.sparsity_thresholds)
         self.moments = ConditionalMoments(len(detector.conditions), self.n_outputs, settings.hidden // 2)
 
