@@ -42,6 +42,7 @@ class SortedPair:
         self._steps = slice(None, -1) if changes.all() else np.flatnonzero(changes)
         self._bins = bin_index(values, edges)
         self._n_bins = len(edges) - 1
+        self._sample_size = len(sample)
         self.sigma = _spread(reference, weights)
 
     def compared(self, weights: Weights) -> Compared:
@@ -56,6 +57,11 @@ class SortedPair:
             sizes=weights.sizes,
             sigma=self.sigma,
         )
+
+    @property
+    def more_filled(self) -> float:
+        """Bins that both samples fill together, over those that the reference fills."""
+        return float(np.unique(self._bins).size / np.unique(self._bins[self._sample_size :]).size)
 
     def _histogram(self, side: Floats) -> Floats:
         return np.bincount(self._bins, weights=side, minlength=self._n_bins).astype(np.float64, copy=False)
@@ -270,7 +276,7 @@ def _compare(
     found = with_errors(
         values,
         plan,
-        {item: plan.noise ** METRICS[key].order for key, items in figures.items() for item in items},
+        {f"{key}:{name}": _floor_scale(key, pairs[name], plan) for key in metrics for name in names},
         {item for key, items in figures.items() for item in items if METRICS[key].order != 1},
     )
     return [
@@ -283,6 +289,17 @@ def _compare(
         )
         for name, pair in pairs.items()
     ]
+
+
+def _floor_scale(key: str, pair: SortedPair, plan: Plan) -> float:
+    """What the floor from halves of the reference is multiplied by to be that of the sizes compared.
+
+    A norm goes as the noise. A divergence goes as its square times the number of filled bins, since an empty one adds
+    nothing; the halves together fill those that the reference fills, what is compared those that both samples fill.
+    Without that, floors of 1,000 showers in 50 bins are 8 % low, half their spread.
+    """
+    order = METRICS[key].order
+    return plan.noise**order * (1.0 if order == 1 else pair.more_filled)
 
 
 def ks_p_value(statistic: float, n: float, m: float) -> float:
