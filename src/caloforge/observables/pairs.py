@@ -38,15 +38,14 @@ def pairs_within(energies: Array, axis: ShowerAxis, detector: Detector, *, dista
 
     The energy-energy correlation, added up to that distance; plane and layers as in `pair_distance`.
     """
-    table = _distances(_grids(detector)) <= distance * (1 + 1e-9)  # rounding must not decide
-    return _average(energies, detector, table & ~np.eye(len(table), dtype=np.bool_))
+    return _average(energies, detector, _neighbours(_grids(detector), distance))
 
 
-def _average(energies: Array, detector: Detector, table: NDArray[np.generic]) -> Array:
+def _average(energies: Array, detector: Detector, table: NDArray[np.float64]) -> Array:
     """(N,) mean of a symmetric (cells, cells) table over all pairs of cells, with the energy of both as weight."""
     xp = array_namespace(energies)
     shares = over(_image(energies, detector), xp.sum(energies, axis=1)[:, None])
-    return xp.sum(xp.matmul(shares, constant(table.astype(np.float64), shares)) * shares, axis=1)
+    return xp.sum(xp.matmul(shares, constant(table, shares)) * shares, axis=1)
 
 
 def _grids(detector: Detector) -> tuple[Cells, ...]:
@@ -68,5 +67,14 @@ def _distances(grids: tuple[Cells, ...]) -> NDArray[np.float64]:
     """(cells, cells) distances of the centres, mm; read-only."""
     centres = np.concatenate([grid.centres() for grid in grids])
     table: NDArray[np.float64] = np.linalg.norm(centres[:, None] - centres[None], axis=2)
+    table.setflags(write=False)
+    return table
+
+
+@lru_cache(maxsize=4)
+def _neighbours(grids: tuple[Cells, ...], distance: float) -> NDArray[np.float64]:
+    """(cells, cells) table: 1 for different cells with centres up to `distance` mm apart, 0 for others; read-only."""
+    near = _distances(grids) <= distance * (1 + 1e-9)  # rounding must not decide
+    table = (near & ~np.eye(len(near), dtype=np.bool_)).astype(np.float64)
     table.setflags(write=False)
     return table
