@@ -115,15 +115,16 @@ def _coverage(rows: NDArray[np.float64], tilted: bool) -> dict[str, float]:
     value, error, floor, within = rows.T
     # Of one law: is the excess over the floor of this very comparison compatible with zero?
     distance = np.abs(value - value.mean()) if tilted else np.abs(value - floor)
-    return {
-        "coverage": float((distance <= error).mean()),
-        "coverage_of_mean": float((np.abs(value - value.mean()) <= error).mean()),
-        "mean_value": float(value.mean()),
-        "mean_floor": float(floor.mean()),
-        "spread_of_values": float(value.std(ddof=1)),
-        "mean_error": float(error.mean()),
-        "within_floor": float(within.mean()),
+    found = {
+        "coverage": (distance <= error).mean(),
+        "coverage_of_mean": (np.abs(value - value.mean()) <= error).mean(),
+        "mean_value": value.mean(),
+        "mean_floor": floor.mean(),
+        "spread_of_values": value.std(ddof=1),
+        "mean_error": error.mean(),
+        "within_floor": within.mean(),
     }
+    return {name: float(f"{item:.4g}") for name, item in found.items()}
 
 
 def table(case: Case, found: dict[str, Any]) -> list[str]:
@@ -172,7 +173,7 @@ def main() -> None:
         record.append({**asdict(case), "distances": found})
         print("\n".join(table(case, found)), flush=True)
         RESULTS.mkdir(exist_ok=True)
-        (RESULTS / "calibration.json").write_text(json.dumps(record, indent=1, allow_nan=False) + "\n")
+        (RESULTS / "calibration.json").write_text(json.dumps(record, allow_nan=False) + "\n")
         (RESULTS / "calibration.md").write_text("\n".join(lines))
 
 

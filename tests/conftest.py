@@ -9,10 +9,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import settings
 
 from caloforge.detector import Detector, draw_conditions, load_detector
 from caloforge.random import uniforms
 from caloforge.showers import Showers
+
+# A machine that does other work at the same time is slow, not wrong.
+settings.register_profile("caloforge", deadline=None)
+settings.load_profile("caloforge")
 
 
 @pytest.fixture(scope="session")

@@ -141,9 +141,11 @@ def test_whole_weights_are_repeated_events_and_weight_zero_is_none(name: str) ->
 
 
 @given(x=samples, y=samples)
-def test_the_p_value_is_that_of_scipy(x: Floats, y: Floats) -> None:
+def test_the_kolmogorov_smirnov_statistic_and_its_p_value_are_those_of_scipy(x: Floats, y: Floats) -> None:
     theirs = ks_2samp(x, y, method="asymp")
     assert ks_p_value(theirs.statistic, len(x), len(y)) == pytest.approx(theirs.pvalue, abs=1e-6)
+    if np.ptp(y) > 0:
+        assert distance("kolmogorov_smirnov", x, y, edges=EDGES) == pytest.approx(theirs.statistic, abs=1e-12)
 
 
 def test_negative_weights_subtract_a_background() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -113,7 +113,6 @@ def test_mirroring_turns_the_signs_that_it_must_and_no_others(showers: Showers, 
         np.testing.assert_allclose(after[name], -values if name in odd else values, atol=1e-9)
 
 
-@settings(deadline=None)
 @given(factor=st.floats(0.01, 100.0))
 def test_scaling_all_cells_scales_energies_and_leaves_shapes(factor: float) -> None:
     rng = np.random.default_rng(5)
