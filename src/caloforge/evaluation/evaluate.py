@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from caloforge._version import __version__
 from caloforge.errors import FormatError, RequestError, require
 from caloforge.evaluation.binned import binned_response, energy_edges, response_ratio
-from caloforge.evaluation.classifier import classify
+from caloforge.evaluation.classifier import scored
 from caloforge.evaluation.collect import (
     GROUPS,
     Progress,
@@ -26,14 +26,17 @@ from caloforge.evaluation.collect import (
 )
 from caloforge.evaluation.correlations import compare_correlations, compare_images
 from caloforge.evaluation.displays import nearest_events, read_displays, reference_events
-from caloforge.evaluation.distances import bin_index, compare, histogram_edges, why_not
+from caloforge.evaluation.distances import compare, histogram_edges, why_not
+from caloforge.evaluation.grid import compare_grids, grids
+from caloforge.evaluation.histograms import histograms
 from caloforge.evaluation.network_inputs import NetworkPlan
+from caloforge.evaluation.ranking import ranking
 from caloforge.evaluation.reconstruction import compare_reconstruction
-from caloforge.evaluation.regions import compare_regions
+from caloforge.evaluation.regions import PartClassifier, compare_regions
 from caloforge.evaluation.resampling import Plan
 from caloforge.evaluation.results import (
     Evaluation,
-    Histogram,
+    Grid,
     ObservableDistances,
     Reconstruction,
     ReferenceResult,
@@ -51,17 +54,22 @@ CLASSIFIED = 100_000
 
 @dataclass(frozen=True)
 class Effort:
-    """Numbers of random draws: bootstraps, splits for the floors, the same in parts, and turns of the classifier."""
+    """Numbers of random draws: bootstraps, splits for the floors, the same in parts, and turns of the classifier.
+
+    Of the many observables in a cell of a grid only the worst is kept: few splits would make it one whose floor came
+    out too narrow, so `cells` has more.
+    """
 
     bootstraps: int
     floors: int
     regional: int
+    cells: int
     matrices: int
     rotations: int
 
 
-QUICK = Effort(bootstraps=40, floors=20, regional=10, matrices=6, rotations=1)
-FULL = Effort(bootstraps=200, floors=100, regional=40, matrices=20, rotations=4)
+QUICK = Effort(bootstraps=40, floors=20, regional=10, cells=40, matrices=6, rotations=1)
+FULL = Effort(bootstraps=200, floors=100, regional=40, cells=40, matrices=20, rotations=4)
 QUICK_DRAWS = Draws(errors=20, floors=20, permutations=100)
 NETWORKS = NetworkPlan()
 
@@ -125,6 +133,7 @@ def evaluate(
     spec = truth.detector.conditions[truth.detector.column("energy")]
     limits = energy_edges(spec.low, spec.high, [truth.incident, *(sample.incident for sample in samples)])
     shown = reference_events(truth.conditions, truth.detector)
+    cells = grids(truth, int(min(item.info.effective_events for item in (truth, *samples))))
     reconstructions = compare_reconstruction(
         samples, truth, seed=seed, draws=QUICK_DRAWS if quick else Draws(), report=report
     )
@@ -132,7 +141,7 @@ def evaluate(
     own: ReferenceResult | None = None
     for sample, path, reconstruction in zip(samples, paths, reconstructions, strict=True):
         result, own = _compare(
-            sample, truth, path, reference_path, edges, limits, shown, reconstruction, effort, seed, report
+            sample, truth, path, reference_path, edges, limits, cells, shown, reconstruction, effort, seed, report
         )
         if not quick:
             whole = compare_whole(
@@ -149,6 +158,7 @@ def evaluate(
             result = dataclasses.replace(result, whole=whole)
         results.append(result)
     assert own is not None
+    ranks, floor = ranking(own, results)
     labels = {name: item.label for name, item in observables_for(truth.detector).items()}
     return Evaluation(
         detector=truth.detector.name,
@@ -162,7 +172,9 @@ def evaluate(
         seconds=time.perf_counter() - started,
         reference=own,
         samples=results,
-        histograms=[_histogram(name, labels[name], bins, truth, samples) for name, bins in edges.items()],
+        ranking=ranks,
+        floor=floor,
+        histograms=histograms(edges, labels, truth, samples, [result.same_conditions for result in results]),
         skipped=skipped | _cells_left_out(results),
     )
 
@@ -174,6 +186,7 @@ def _compare(
     reference_path: Path,
     edges: dict[str, NDArray[np.float64]],
     limits: NDArray[np.float64],
+    cells: list[Grid],
     shown: list[int],
     reconstruction: Reconstruction,
     effort: Effort,
@@ -187,11 +200,9 @@ def _compare(
     plan = Plan(n, m, paired, effort.bootstraps, effort.floors, seed, weights)
     distances = compare(sample.observables, truth.observables, edges, plan)
     report(stage, 1, 5)
-    regions = compare_regions(sample, truth, edges, Plan(n, m, paired, effort.regional, effort.regional, seed, weights))
-    report(stage, 2, 5)
     names = [*edges, *truth.detector.condition_names]
     kept, kept_reference = (unweighted(item, seed)[:CLASSIFIED] for item in (sample, truth))
-    classifier = classify(
+    test = scored(
         _features(sample, list(edges), kept),
         _features(truth, list(edges), kept_reference),
         names,
@@ -199,6 +210,11 @@ def _compare(
         seed=seed,
         rotations=effort.rotations,
     )
+    report(stage, 2, 5)
+    parts = PartClassifier(test, (kept, kept_reference))
+    regional = Plan(n, m, paired, effort.regional, effort.regional, seed, weights)
+    regions = compare_regions(sample, truth, edges, parts, regional)
+    cells = compare_grids(cells, sample, truth, edges, parts, dataclasses.replace(regional, floors=effort.cells))
     report(stage, 3, 5)
     shares = (sample.shares, truth.shares)
     n, m = (len(item) for item in shares)
@@ -224,7 +240,8 @@ def _compare(
         distances=distances,
         conditions=conditions,
         regions=regions,
-        classifier=classifier,
+        grids=cells,
+        classifier=test.result,
         response=response,
         ratio=response_ratio(response, own_response),
         mean_image=image.tolist(),
@@ -292,17 +309,6 @@ def _weights(sample: Sample, truth: Sample, n: int, m: int) -> NDArray[np.float6
         return None
     sides = [np.ones(len(item)) if item.weights is None else item.weights for item in (sample, truth)]
     return np.concatenate([sides[0][:n], sides[1][:m]])
-
-
-def _histogram(name: str, label: str, edges: NDArray[np.float64], truth: Sample, samples: list[Sample]) -> Histogram:
-    def counts(sample: Sample, power: int) -> NDArray[np.float64]:
-        weights = np.ones(len(sample)) if sample.weights is None else sample.weights**power
-        index = bin_index(sample.observables[name], edges)
-        return np.bincount(index, weights=weights, minlength=len(edges) - 1).astype(np.float64, copy=False)
-
-    sums, errors = ([counts(item, power) for item in (truth, *samples)] for power in (1, 2))
-    values, spreads = [item.tolist() for item in sums], [np.sqrt(item).tolist() for item in errors]
-    return Histogram(name, label, edges.tolist(), values[0], spreads[0], values[1:], spreads[1:])
 
 
 def _features(sample: Sample, names: list[str], rows: NDArray[np.int64]) -> NDArray[np.float64]:

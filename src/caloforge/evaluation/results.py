@@ -114,9 +114,20 @@ class ObservableDistances:
 
 @dataclass(frozen=True)
 class Region:
-    """The distances for a part of the conditions: a range of the variable, or one particle (then low = high = code).
+    """A part of the conditions: a range of the variable, or one particle (then low = high = code).
 
-    `not_computable` says, an observable at a time, why there are no distances in this part.
+    Attributes:
+        variable: "energy" (MeV), "angle" to the normal (rad) or "particle" (PDG code).
+        low: lower end.
+        high: upper end; both belong to the part.
+        events: showers of the sample in it.
+        events_reference: those of the reference.
+        distances: as for all showers, within the part.
+        auc: of the classifier that all showers trained, on the scored showers of this part; None where they are few.
+        auc_floor: the same of the classifier of the floor, which has half as many showers.
+        response: mean of E_vis/E over that of the reference.
+        resolution: standard deviation over mean of E_vis/E, over that of the reference; all energies of the part count.
+        not_computable: why what is missing is missing, by the name of the observable or figure.
     """
 
     variable: str
@@ -125,12 +136,103 @@ class Region:
     events: int
     events_reference: int
     distances: list[ObservableDistances]
+    auc: Measured | None
+    auc_floor: Measured | None
+    response: Measured | None
+    resolution: Measured | None
     not_computable: dict[str, str]
 
     @property
     def wasserstein(self) -> dict[str, Distance]:
         """Wasserstein-1 over sigma of each observable."""
         return {item.name: item.wasserstein for item in self.distances}
+
+
+@dataclass(frozen=True)
+class GridAxis:
+    """One condition cut in bins: "energy", "angle" to the normal, or another by its name; unit MeV, rad or mm."""
+
+    variable: str
+    unit: str
+    edges: list[float]
+
+
+@dataclass(frozen=True)
+class GridCell:
+    """One cell of a grid of conditions.
+
+    Attributes:
+        column: bin of the first axis.
+        row: bin of the second; 0 where there is none.
+        events: showers of the sample in it.
+        events_reference: those of the reference.
+        auc: of the classifier that all showers trained, on the scored showers of the cell.
+        worst: the observable whose Wasserstein-1 lies furthest above its floor, in spreads of the floor.
+        distance: its Wasserstein-1 over sigma.
+        excess: those spreads.
+        response: mean of E_vis/E over that of the reference.
+        note: why something is missing.
+    """
+
+    column: int
+    row: int
+    events: int
+    events_reference: int
+    auc: Measured | None
+    worst: str | None
+    distance: Distance | None
+    excess: float | None
+    response: Measured | None
+    note: str
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Where in the conditions a sample is good and where not: cells of one or two axes, of all showers or a particle.
+
+    `across` is None where only one condition varies, `particle` where there is one only.
+    """
+
+    particle: int | None
+    along: GridAxis
+    across: GridAxis | None
+    cells: list[GridCell]
+
+
+@dataclass(frozen=True)
+class Rank:
+    """One line of the table that puts generators in order, or that of the floor.
+
+    Attributes:
+        label: of the sample.
+        figures: by their names in `caloforge.evaluation.ranking.COLUMNS`; what a sample does not have is missing.
+        notes: such as the observable that is worst, by the name of the figure.
+    """
+
+    label: str
+    figures: dict[str, Measured]
+    notes: dict[str, str]
+
+
+@dataclass(frozen=True)
+class PartCounts:
+    """A histogram again for one part of the conditions, in the same bins.
+
+    Attributes:
+        variable: as of a `Region`.
+        low: lower end of the part.
+        high: upper end.
+        reference: (B,) counts.
+        samples: (B,) counts of each sample.
+        errors: of reference and samples, where events have weights; None where they are square roots of the counts.
+    """
+
+    variable: str
+    low: float
+    high: float
+    reference: list[float]
+    samples: list[list[float]]
+    errors: list[list[float]] | None
 
 
 @dataclass(frozen=True)
@@ -147,6 +249,7 @@ class Histogram:
     reference_errors: list[float]
     samples: list[list[float]]
     sample_errors: list[list[float]]
+    parts: list[PartCounts]
 
 
 @dataclass(frozen=True)
@@ -359,6 +462,7 @@ class SampleResult:
     distances: list[ObservableDistances]
     conditions: list[ObservableDistances]
     regions: list[Region]
+    grids: list[Grid]
     classifier: Classifier
     response: ResponseBins
     ratio: ResponseRatio
@@ -384,7 +488,10 @@ class ReferenceResult:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Files against a reference. `skipped` says what could not be compared, and why."""
+    """Files against a reference. `skipped` says what could not be compared, and why.
+
+    `ranking` has the samples from the best classifier AUC to the worst, `floor` what a perfect one would have there.
+    """
 
     detector: str
     detector_title: str
@@ -397,6 +504,8 @@ class Evaluation:
     seconds: float
     reference: ReferenceResult
     samples: list[SampleResult]
+    ranking: list[Rank]
+    floor: Rank
     histograms: list[Histogram]
     skipped: dict[str, str]
 
