@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
 
 from caloforge.evaluation import Evaluation, Measured
 from caloforge.evaluation.metrics import METRICS
+from caloforge.evaluation.ranking import COLUMNS, fast_seconds, full_seconds
 from caloforge.evaluation.results import Distance, ObservableDistances, SampleInfo, SampleResult
 from caloforge.evaluation.standing import StandIn, stand_in
 
@@ -48,6 +48,21 @@ def rank(distance: Distance) -> str:
     if distance.within_floor:
         return "within"
     return "large" if distance.value.value > 0.1 else "small"
+
+
+def no_evidence(auc: Measured) -> bool:
+    """Whether an AUC lies within two errors of the 1/2 of equal distributions, or below it."""
+    return auc.value <= 0.5 + 2 * auc.error
+
+
+def ranked(figure: Measured, name: str) -> str:
+    """A figure of the ranking in the unit of its column: '0.539 ± 0.008', '16', '0.557'."""
+    column = COLUMNS[name]
+    value, error = column.scale * figure.value, column.scale * figure.error
+    if not error > 0:
+        return f"{value:.3g}"
+    digits = 3 if column.scale == 1 else 2
+    return measured(Measured(value, error), digits) if error > 10**-digits else small(figure)
 
 
 WHOLE_SHOWERS = {
@@ -147,19 +162,13 @@ def headlines(sample: SampleResult, evaluation: Evaluation) -> list[Headline]:
     return found
 
 
-def _seconds(provenance: dict[str, Any], key: str) -> float | None:
-    value = provenance.get(key)
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) and value > 0 else None
-
-
 def _speed(sample: SampleResult, evaluation: Evaluation) -> Headline | None:
     """Seconds of one core a shower from request to file, against those of full simulation.
 
     Geant4 showers among the samples count before the reference: they are likelier to be of the same machine.
     """
-    fast = _seconds(sample.info.provenance, "seconds_per_shower_core")
-    infos = [*(item.info for item in evaluation.samples), evaluation.reference.info]
-    full = next(filter(None, (_seconds(info.provenance, "seconds_per_event_core") for info in infos)), None)
+    fast = fast_seconds(sample.info)
+    full = full_seconds([*(item.info for item in evaluation.samples), evaluation.reference.info])
     if fast is None:
         return None
     if full is None:

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
 import math
 import time
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
 from caloforge.errors import RequestError
 from caloforge.evaluation import Evaluation
 from caloforge.evaluation.metrics import METRICS
+from caloforge.evaluation.ranking import COLUMNS, best
 from caloforge.evaluation.results import Histogram
 from caloforge.reports import wording
+from caloforge.reports.explorer import explorer_data
+from caloforge.reports.places import part_title, worst_places
 from caloforge.reports.rows import as_csv
 from caloforge.showers.atomic import atomic_output
 
@@ -67,8 +73,9 @@ def write_report(evaluation: Evaluation, output: str | Path, *, overwrite: bool 
 
 
 def render_html(evaluation: Evaluation) -> str:
-    """The page as text: no script, no address outside it, every plot inside."""
+    """The page as text: every plot and the one script inside, no address outside it."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
+    from markupsafe import Markup
 
     environment = Environment(
         loader=PackageLoader("caloforge.reports"),
@@ -77,6 +84,7 @@ def render_html(evaluation: Evaluation) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.policies["json.dumps_kwargs"] = {"ensure_ascii": False, "allow_nan": False, "separators": (",", ":")}
     environment.filters["measured"] = wording.measured
     environment.filters["significant"] = wording.significant
     environment.filters["rank"] = wording.rank
@@ -90,12 +98,24 @@ def render_html(evaluation: Evaluation) -> str:
     environment.filters["separation"] = lambda name: wording.SEPARATIONS[name]
     environment.filters["whole"] = lambda name: wording.WHOLE_SHOWERS[name]
     environment.filters["words"] = lambda name: str(name).replace("_", " ")
+    environment.filters["ranked"] = wording.ranked
+    environment.filters["no_evidence"] = wording.no_evidence
+    environment.filters["part_title"] = lambda part: part_title(part.variable, part.low, part.high)
     environment.filters["provenance"] = _provenance
+    script = resources.files("caloforge.reports").joinpath("templates", "report.js").read_text(encoding="utf-8")
+    known = {name for rank in evaluation.ranking for name in rank.figures}
     return environment.get_template("report.html.j2").render(
         evaluation=evaluation,
         plots=_plots(evaluation),
         headlines=[wording.headlines(sample, evaluation) for sample in evaluation.samples],
         metrics=METRICS,
+        columns={name: column for name, column in COLUMNS.items() if name in known},
+        best={name: best(name, evaluation.ranking) for name in COLUMNS},
+        dash=wording.DASH,
+        explorer=explorer_data(evaluation),
+        places=[list(worst_places(sample)) for sample in evaluation.samples],
+        script=Markup(script),
+        script_hash=f"sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}",
         verdicts=[wording.verdict(sample, evaluation) for sample in evaluation.samples],
         support=[wording.support(sample, evaluation) for sample in evaluation.samples],
         made=time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime()),
@@ -104,12 +124,14 @@ def render_html(evaluation: Evaluation) -> str:
 
 def _plots(evaluation: Evaluation) -> dict[str, Any]:
     from caloforge.reports import curves, images
+    from caloforge.reports.heat import heat_maps
     from caloforge.reports.style import plot_style
 
     with plot_style():
         return {
             "displays": images.event_displays(evaluation),
             "means": images.mean_images(evaluation),
+            "heat": heat_maps(evaluation),
             "response": curves.response_plot(evaluation),
             "reconstruction": {
                 code: curves.reconstruction_plot(code, evaluation) for code in _reconstructed(evaluation)
