@@ -13,8 +13,9 @@ import typer
 from caloforge.evaluation import Evaluation
 from caloforge.evaluation import evaluate as run
 from caloforge.evaluation.collect import Progress
+from caloforge.evaluation.ranking import COLUMNS, best
 from caloforge.reports import check_report_folder, write_report
-from caloforge.reports.wording import size, verdict
+from caloforge.reports.wording import DASH, ranked, size, verdict
 
 
 def evaluate(
@@ -42,6 +43,8 @@ def evaluate(
     if as_json:
         typer.echo(json.dumps({"report": str(page), **found.to_json()}, allow_nan=False))
     else:
+        if len(found.samples) > 1:
+            _print_ranking(found)
         typer.echo(summary(found))
         typer.echo(f"report: {page}")
 
@@ -71,6 +74,35 @@ def summary(found: Evaluation) -> str:
             lines.append(f"  whole showers: {len(seen)} of {known} figures tell them apart (p < 0.01){which}")
         lines += [f"  note: {line}" for line in sample.warnings]
     return "\n".join(lines)
+
+
+def _print_ranking(found: Evaluation) -> None:
+    """The samples from the best to the worst, then the floor; the best of every column in bold."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    known = [name for name in COLUMNS if any(name in rank.figures for rank in found.ranking)]
+    table = Table(title=f"against {found.reference.info.label}, by classifier AUC", title_justify="left")
+    table.add_column("sample")
+    for name in known:
+        column = COLUMNS[name]
+        table.add_column(f"{column.title} [{column.unit}]" if column.unit else column.title, justify="right")
+    tops = {name: best(name, found.ranking) for name in known}
+    for rank in [*found.ranking, found.floor]:
+        if rank is found.floor:
+            table.add_section()
+        cells = [Text(rank.label)]
+        for name in known:
+            figure = rank.figures.get(name)
+            bold = figure is not None and rank is not found.floor and figure.value == tops[name]
+            cells.append(
+                Text(DASH if figure is None else ranked(figure, name), style="bold" if bold else "", no_wrap=True)
+            )
+        table.add_row(*cells)
+    console = Console()
+    # Where no window has a width, none is assumed either: a file or a pipe takes any.
+    Console(width=console.width if console.is_terminal else 200).print(table)
 
 
 @contextmanager

@@ -10,8 +10,9 @@ import numpy as np
 from caloforge.evaluation import Evaluation
 from caloforge.evaluation.resampling import Floats
 from caloforge.evaluation.results import Grid, GridAxis, GridCell
-from caloforge.reports.places import axis_label, shown
+from caloforge.reports.places import axis_label, shown, tick_labels
 from caloforge.reports.style import Picture, as_svg, new_figure
+from caloforge.reports.wording import percent
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -25,14 +26,14 @@ def _auc(cell: GridCell) -> tuple[float, str] | None:
 
 
 def _excess(cell: GridCell) -> tuple[float, str] | None:
-    return None if cell.excess is None else (cell.excess, f"{cell.excess:.1f}")
+    return None if cell.excess is None else (cell.excess, f"{cell.excess:.1f}" if cell.excess < 100 else "> 100")
 
 
 def _response(cell: GridCell) -> tuple[float, str] | None:
     if cell.response is None:
         return None
-    value, error = (100 * item for item in (cell.response.value - 1, cell.response.error))
-    return value, f"{value:+.1f}\n±{error:.1f}"
+    off, error = cell.response.value - 1, cell.response.error
+    return off / error if error > 0 else 0.0, f"{percent(off, 1)[:-2]}\n±{100 * error:.1f}"
 
 
 def heat_maps(evaluation: Evaluation) -> Picture | None:
@@ -48,9 +49,9 @@ def heat_maps(evaluation: Evaluation) -> Picture | None:
     figures: list[tuple[str, Figure, str]] = [
         ("classifier AUC", _auc, "YlOrRd"),
         ("worst observable, spreads above its floor", _excess, "YlOrRd"),
-        ("response / reference \N{MINUS SIGN} 1 [%]", _response, "RdBu_r"),
+        ("response / reference \N{MINUS SIGN} 1 [%], colour: in errors", _response, "RdBu_r"),
     ]
-    heights = [1.0 + 0.42 * _rows(grid) for _, grid in lines]
+    heights = [1.15 + 0.42 * _rows(grid) for _, grid in lines]
     figure = new_figure(10.6, sum(heights))
     panels = figure.subplots(len(lines), 3, squeeze=False, gridspec_kw={"height_ratios": heights})
     for column, (title, read, colours) in enumerate(figures):
@@ -59,7 +60,7 @@ def heat_maps(evaluation: Evaluation) -> Picture | None:
         for (label, grid), axes in zip(lines, panels[:, column], strict=True):
             mesh = _map(axes, grid, read, Normalize(*scale), colours)
             particle = "" if grid.particle is None else f", particle {grid.particle}"
-            axes.set_title(f"{label}{particle}: {title}" if len(label) < 12 else f"{label}{particle}\n{title}")
+            axes.set_title(f"{label}{particle}\n{title}", fontsize=8)
             figure.colorbar(mesh, ax=axes, pad=0.015, aspect=12 * _rows(grid) ** 0.5)
             axes.set_ylabel(axis_label(grid.across) if grid.across is not None and column == 0 else "")
             axes.set_xlabel(axis_label(grid.along))
@@ -67,12 +68,12 @@ def heat_maps(evaluation: Evaluation) -> Picture | None:
 
 
 def _scale(read: Figure, values: list[float]) -> tuple[float, float]:
-    """Wide enough that noise does not look like structure."""
+    """Wide enough that noise does not look like structure, and that one cell does not hide the others."""
     if read is _auc:
         return 0.5, max(0.65, *values, 0.0)
     if read is _excess:
-        return 0.0, max(6.0, *values, 0.0)
-    extreme = max(1.0, *(abs(value) for value in values), 0.0)
+        return 0.0, min(max(6.0, *values, 0.0), 25.0)
+    extreme = max(5.0, *(abs(value) for value in values), 0.0)
     return -extreme, extreme
 
 
@@ -110,9 +111,11 @@ def _map(axes: Axes, grid: Grid, read: Figure, norm: Any, colours: str) -> Any:
         )
     if logarithmic:
         axes.set_xscale("log")
-    axes.set_xticks(x, [f"{edge:.3g}" for edge in x], fontsize=7)
-    shown_rows = y if grid.across is not None else y[:0]
-    axes.set_yticks(shown_rows, [f"{edge:.3g}" for edge in shown_rows], fontsize=7)
+    axes.set_xticks(x, tick_labels(grid.along), fontsize=7)
+    if grid.across is None:
+        axes.set_yticks([])
+    else:
+        axes.set_yticks(y, tick_labels(grid.across), fontsize=7)
     axes.minorticks_off()
     return mesh
 

@@ -18,6 +18,10 @@ _SYMBOLS = {
     r"\pi": "\N{GREEK SMALL LETTER PI}",
     r"\mu": "\N{GREEK SMALL LETTER MU}",
     r"\rho": "\N{GREEK SMALL LETTER RHO}",
+    r"\sum": "\N{N-ARY SUMMATION}",
+    r"\neq": "\N{NOT EQUAL TO}",
+    r"\leq": "\N{LESS-THAN OR EQUAL TO}",
+    r"\geq": "\N{GREATER-THAN OR EQUAL TO}",
     r"\log": "log",
     r"\ln": "ln",
     r"\ ": " ",
@@ -59,6 +63,6 @@ def _mathematics(text: str) -> Iterator[Run]:
             pending = None
         elif token == "}":
             levels.pop()
-        elif token not in (r"\mathrm", r"\mathit", r"\text"):
+        elif not token.isspace() and token not in (r"\mathrm", r"\mathit", r"\text"):
             yield _SYMBOLS.get(token, token), levels[-1] if pending is None else pending
             pending = None

@@ -24,10 +24,13 @@ def part_title(variable: str, low: float, high: float) -> str:
 
 def interval(axis: GridAxis, index: int) -> str:
     """One bin of an axis with its unit as people write it."""
-    low, high = (shown(axis, edge) for edge in axis.edges[index : index + 2])
-    if axis.unit == "rad":
-        return f"{low:.1f} {DASH} {high:.1f}\N{DEGREE SIGN}"
-    return f"{low:.3g} {DASH} {high:.3g} {_unit(axis)}"
+    low, high = tick_labels(axis)[index : index + 2]
+    return f"{low} {DASH} {high}{_unit(axis) if axis.unit == 'rad' else f' {_unit(axis)}'}"
+
+
+def tick_labels(axis: GridAxis) -> list[str]:
+    """The edges as text without unit: degrees to a tenth, others to three digits."""
+    return [f"{shown(axis, edge):.1f}" if axis.unit == "rad" else f"{shown(axis, edge):.3g}" for edge in axis.edges]
 
 
 def shown(axis: GridAxis, value: float) -> float:
@@ -73,7 +76,7 @@ def worst_places(sample: SampleResult) -> Iterator[str]:
         yield (
             f"Furthest above its floor is {cell.worst.replace('_', ' ')} at {cell_title(grid, cell)}: Wasserstein-1 "
             f"{cell.distance.value.value:.3f} {SIGMA}, floor {cell.distance.strictest_floor.value:.3f} {SIGMA}, "
-            f"{excess:.1f} spreads above it."
+            f"{excess:.3g} spreads above it."
         )
     few = [cell for _, cell in cells if cell.auc is None or cell.excess is None]
     if few:

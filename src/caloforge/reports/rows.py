@@ -13,6 +13,7 @@ from caloforge.evaluation import Evaluation, Measured, ResponseBins
 from caloforge.evaluation.results import (
     Classifier,
     Distance,
+    GridAxis,
     ObservableDistances,
     Reconstruction,
     SampleResult,
@@ -20,6 +21,8 @@ from caloforge.evaluation.results import (
 )
 
 ALL = "all"
+RANKED = ("wasserstein_mean", "within_floor", "response_worst", "resolution_worst", "seconds")
+"""Figures of the ranking that no other row has."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +68,7 @@ def as_csv(evaluation: Evaluation) -> str:
 
 def rows(evaluation: Evaluation) -> Iterator[Row]:
     """Everything that is one number with a meaning of its own: not the pixels of images and matrices."""
+    yield from _ranking(evaluation)
     for sample in evaluation.samples:
         label = sample.info.label
         yield Row(label, "showers", ALL, "events", float(sample.info.events))
@@ -74,6 +78,7 @@ def rows(evaluation: Evaluation) -> Iterator[Row]:
         for item in sample.conditions:
             yield from _distances(label, dataclasses.replace(item, name=f"condition {item.name}"), ALL)
         yield from _regions(sample)
+        yield from _cells(sample)
         for name, reason in evaluation.skipped.items():
             yield _missing(label, name, ALL, "", reason)
         yield from _classifier(label, sample.classifier)
@@ -131,8 +136,45 @@ def _regions(sample: SampleResult) -> Iterator[Row]:
         yield Row(label, "showers", part, "events", float(region.events))
         for item in region.distances:
             yield from _distances(label, item, part)
+        if region.auc is not None:
+            yield _measured(label, sample.classifier.features, part, "classifier_auc", region.auc, region.auc_floor)
+        for figure, found in (("response", region.response), ("resolution", region.resolution)):
+            if found is not None:
+                yield _measured(label, "E_vis/E", part, f"{figure}_over_reference", found, None)
         for name, reason in region.not_computable.items():
             yield _missing(label, name, part, "", reason)
+
+
+def _cells(sample: SampleResult) -> Iterator[Row]:
+    label = sample.info.label
+    for grid in sample.grids:
+        for cell in grid.cells:
+            bins = [_bin(grid.along, cell.column)]
+            bins += [] if grid.across is None else [_bin(grid.across, cell.row)]
+            bins += [] if grid.particle is None else [f"particle {grid.particle}"]
+            part = f"cell {', '.join(bins)}"
+            yield Row(label, "showers", part, "events", float(cell.events))
+            if cell.auc is not None:
+                yield _measured(label, sample.classifier.features, part, "classifier_auc", cell.auc, None)
+            if cell.response is not None:
+                yield _measured(label, "E_vis/E", part, "response_over_reference", cell.response, None)
+            if cell.worst is not None and cell.distance is not None:
+                yield _distance(label, cell.worst, part, "wasserstein", cell.distance)
+                yield Row(label, cell.worst, part, "spreads_above_floor", cell.excess)
+            if cell.note:
+                yield _missing(label, "cell", part, "", cell.note)
+
+
+def _bin(axis: GridAxis, index: int) -> str:
+    return f"{axis.variable} {axis.edges[index]:.6g} to {axis.edges[index + 1]:.6g} {axis.unit}"
+
+
+def _ranking(evaluation: Evaluation) -> Iterator[Row]:
+    """The table that sorts the samples; only what is nowhere else."""
+    for rank in evaluation.ranking:
+        for name in RANKED:
+            if name in rank.figures:
+                yield _measured(rank.label, "all", ALL, name, rank.figures[name], evaluation.floor.figures.get(name))
 
 
 def _classifier(sample: str, found: Classifier) -> Iterator[Row]:

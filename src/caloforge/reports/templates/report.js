@@ -58,11 +58,14 @@ const plain = (value) => String(Number(value.toPrecision(6))).replace("-", "\u22
 const data = JSON.parse(document.getElementById("data").textContent);
 const panel = document.getElementById("explorer");
 const [observable, part, logarithmic] = ["observable", "part", "logarithmic"].map((id) => document.getElementById(id));
-const WIDTH = 640, LEFT = 70, RIGHT = 628, TOP = 14, MIDDLE = 300, GAP = 12, BOTTOM = 400;
+const LEFT = 62, TOP = 14, MIDDLE = 300, GAP = 12, BOTTOM = 400, HEIGHT = 445;
 const RATIO = [0.5, 1.5];
 const LEAST = 10; // (effective) showers that a bin of the reference needs for a ratio
 
 function histogram(svg, item, chosen) {
+  const width = Math.round(Math.max(svg.clientWidth, 280)); // letters keep their size on a narrow screen
+  const right = width - 12;
+  svg.setAttribute("viewBox", `0 0 ${width} ${HEIGHT}`);
   const bins = chosen.counts[0].length;
   const [low, high] = item.range;
   const totals = chosen.counts.map((counts) => counts.reduce((sum, count) => sum + count, 0));
@@ -71,14 +74,14 @@ function histogram(svg, item, chosen) {
     counts.map((count, b) => (totals[s] ? (chosen.errors ? chosen.errors[s][b] : Math.sqrt(count)) / totals[s] : 0)));
   const filled = share.flat().filter((value) => value > 0);
   if (!filled.length) {
-    draw(svg, "text", { x: WIDTH / 2, y: 200, "text-anchor": "middle" }, "no showers in this part");
+    draw(svg, "text", { x: width / 2, y: 200, "text-anchor": "middle" }, "no showers in this part");
     return;
   }
   const log = logarithmic.checked;
   const top = Math.max(...share.flatMap((values, s) => values.map((value, b) => value + error[s][b])));
   const least = 0.5 * Math.min(...filled);
-  const x = (value) => LEFT + (RIGHT - LEFT) * (value - low) / (high - low);
-  const edge = (b) => LEFT + (RIGHT - LEFT) * b / bins;
+  const x = (value) => LEFT + (right - LEFT) * (value - low) / (high - low);
+  const edge = (b) => LEFT + (right - LEFT) * b / bins;
   const height = (value) => log
     ? Math.log(Math.max(value, least) / least) / Math.log(2 * top / least)
     : Math.max(value, 0) / (1.06 * top);
@@ -87,7 +90,7 @@ function histogram(svg, item, chosen) {
 
   // axes
   const line = { stroke: "#1d2430", "stroke-width": 1, fill: "none" };
-  for (const value of ticks(low, high, 7)) {
+  for (const value of ticks(low, high, width / 90)) {
     for (const place of [MIDDLE, BOTTOM]) draw(svg, "path", { d: `M${x(value)} ${place}v-5`, ...line });
     draw(svg, "text", { x: x(value), y: BOTTOM + 17, "text-anchor": "middle" }, plain(value));
   }
@@ -100,7 +103,7 @@ function histogram(svg, item, chosen) {
   for (const value of [0.6, 1, 1.4]) draw(svg, "text", { x: LEFT - 7, y: z(value) + 4, "text-anchor": "end" }, value.toFixed(1));
   for (const [text, middle] of [["share of showers", (TOP + MIDDLE) / 2], ["ratio", (MIDDLE + GAP + BOTTOM) / 2]])
     draw(svg, "text", { transform: `translate(15 ${middle}) rotate(-90)`, "text-anchor": "middle" }, text);
-  const label = draw(svg, "text", { x: (LEFT + RIGHT) / 2, y: BOTTOM + 38, "text-anchor": "middle", class: "label" });
+  const label = draw(svg, "text", { x: (LEFT + right) / 2, y: BOTTOM + 38, "text-anchor": "middle", class: "label" });
   let raised = 0;
   for (const [text, shift] of item.label) {
     const wanted = -4 * shift;
@@ -138,8 +141,8 @@ function histogram(svg, item, chosen) {
     });
     draw(svg, "path", { d: bars + ratios, stroke: colour, "stroke-width": 1, fill: "none" });
   });
-  draw(svg, "path", { d: `M${LEFT} ${z(1)}H${RIGHT}`, stroke: data.colours[0], "stroke-width": 0.8 });
-  draw(svg, "path", { d: `M${LEFT} ${TOP}H${RIGHT}V${MIDDLE}H${LEFT}Z M${LEFT} ${MIDDLE + GAP}H${RIGHT}V${BOTTOM}H${LEFT}Z`, ...line });
+  draw(svg, "path", { d: `M${LEFT} ${z(1)}H${right}`, stroke: data.colours[0], "stroke-width": 0.8 });
+  draw(svg, "path", { d: `M${LEFT} ${TOP}H${right}V${MIDDLE}H${LEFT}Z M${LEFT} ${MIDDLE + GAP}H${right}V${BOTTOM}H${LEFT}Z`, ...line });
 
   // what a bin holds, where the pointer rests
   for (let b = 0; b < bins; b++) {
@@ -156,20 +159,20 @@ function figures(table, chosen) {
   table.replaceChildren();
   const head = write(write(table, "thead", ""), "tr", "");
   write(head, "th", "distance");
-  for (const label of data.labels.slice(1)) { write(head, "th", label); write(head, "th", "floor"); }
+  for (const label of data.labels.slice(1)) write(head, "th", label);
   const body = write(table, "tbody", "");
   data.metrics.forEach((title, metric) => {
     const row = write(body, "tr", "");
     write(row, "td", title);
     for (const found of chosen.figures) {
       const figure = typeof found === "string" ? null : found[metric];
-      write(row, "td", figure ? figure[0] : "not computable", figure && figure[2] ? "within" : "");
-      write(row, "td", figure ? figure[1] : "");
+      const cell = write(row, "td", figure ? figure[0] : "not computable", figure && figure[2] ? "within" : "");
+      if (figure) write(cell, "small", `floor ${figure[1]}`);
     }
   });
   const row = write(body, "tr", "");
   write(row, "td", `showers (${data.labels[0]}: ${total(chosen.counts[0])})`);
-  for (const counts of chosen.counts.slice(1)) { write(row, "td", total(counts)); write(row, "td", ""); }
+  for (const counts of chosen.counts.slice(1)) write(row, "td", total(counts));
 }
 const total = (counts) => Math.round(counts.reduce((sum, count) => sum + count, 0)).toLocaleString("en");
 
@@ -192,5 +195,7 @@ data.labels.forEach((label, s) => {
   entry.style.setProperty("--colour", data.colours[s]);
 });
 for (const control of [observable, part, logarithmic]) control.addEventListener("change", show);
+panel.classList.toggle("several", data.labels.length > 3);
+window.addEventListener("resize", show);
 panel.hidden = false;
 show();
