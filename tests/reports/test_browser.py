@@ -21,7 +21,7 @@ from caloforge.reports.wording import significant
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
-NASTY = "</script><b id='nasty'>&amp;</b><img src=x onerror=alert(1)>"
+NASTY = "</script><b id='nasty'>$&amp;</b><img src=x onerror=alert(1)>"
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 
 

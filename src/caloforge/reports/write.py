@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import dataclasses
 import hashlib
 import json
 import math
@@ -15,7 +16,7 @@ from caloforge.errors import RequestError
 from caloforge.evaluation import Evaluation
 from caloforge.evaluation.metrics import METRICS
 from caloforge.evaluation.ranking import COLUMNS, best
-from caloforge.evaluation.results import Histogram
+from caloforge.evaluation.results import Histogram, SampleInfo
 from caloforge.reports import wording
 from caloforge.reports.explorer import explorer_data
 from caloforge.reports.places import part_title, worst_places
@@ -26,6 +27,7 @@ JSON_NAME = "report.json"
 CSV_NAME = "report.csv"
 HTML_NAME = "report.html"
 MAX_PLOTS = 60  # histograms on a page
+LONGEST_LABEL = 28  # letters of a sample's label in a plot
 
 
 def check_report_folder(output: str | Path, *, overwrite: bool) -> Path:
@@ -106,7 +108,7 @@ def render_html(evaluation: Evaluation) -> str:
     known = {name for rank in evaluation.ranking for name in rank.figures}
     return environment.get_template("report.html.j2").render(
         evaluation=evaluation,
-        plots=_plots(evaluation),
+        plots=_plots(_drawable(evaluation)),
         headlines=[wording.headlines(sample, evaluation) for sample in evaluation.samples],
         metrics=METRICS,
         columns={name: column for name, column in COLUMNS.items() if name in known},
@@ -120,6 +122,20 @@ def render_html(evaluation: Evaluation) -> str:
         support=[wording.support(sample, evaluation) for sample in evaluation.samples],
         made=time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime()),
     )
+
+
+def _drawable(evaluation: Evaluation) -> Evaluation:
+    """The same with labels that fit into a plot, and whose dollar signs are no mathematics to matplotlib."""
+
+    def short(info: SampleInfo) -> SampleInfo:
+        label = info.label
+        if len(label) > LONGEST_LABEL:
+            label = f"{label[: LONGEST_LABEL - 1]}\N{HORIZONTAL ELLIPSIS}"
+        return dataclasses.replace(info, label=label.replace("$", r"\$"))
+
+    samples = [dataclasses.replace(sample, info=short(sample.info)) for sample in evaluation.samples]
+    reference = dataclasses.replace(evaluation.reference, info=short(evaluation.reference.info))
+    return dataclasses.replace(evaluation, samples=samples, reference=reference)
 
 
 def _plots(evaluation: Evaluation) -> dict[str, Any]:
