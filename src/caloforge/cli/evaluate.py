@@ -83,11 +83,12 @@ def _print_ranking(found: Evaluation) -> None:
     from rich.text import Text
 
     known = [name for name in COLUMNS if any(name in rank.figures for rank in found.ranking)]
-    table = Table(title=f"against {found.reference.info.label}, by classifier AUC", title_justify="left")
+    table = Table()
     table.add_column("sample")
     for name in known:
         column = COLUMNS[name]
-        table.add_column(f"{column.title} [{column.unit}]" if column.unit else column.title, justify="right")
+        # As text, since rich takes what is in square brackets for a style.
+        table.add_column(Text(f"{column.title} [{column.unit}]" if column.unit else column.title), justify="right")
     tops = {name: best(name, found.ranking) for name in known}
     for rank in [*found.ranking, found.floor]:
         if rank is found.floor:
