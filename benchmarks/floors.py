@@ -1,0 +1,150 @@
+"""Geant4 against Geant4: what every figure of an evaluation says of two samples that are alike.
+
+    python benchmarks/floors.py lhcb-ecal-electron-test.h5 --work WORK
+
+The first 5,000 showers of the file are the reference, the next 5,000 the sample, each under conditions of their own.
+The neural networks are trained too, which takes about an hour and a half on one core; a run that was interrupted goes
+on with the next network. Writes ``benchmarks/results/floors.json`` and ``floors.md``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+import caloforge
+from caloforge.evaluation import Evaluation, Measured, evaluate
+from caloforge.evaluation.collect import collect
+from caloforge.evaluation.metrics import METRICS
+from caloforge.evaluation.network_inputs import NetworkPlan
+from caloforge.evaluation.network_rows import network_tasks
+from caloforge.evaluation.results import WholeShower
+from caloforge.evaluation.rows import features
+from caloforge.evaluation.whole import head
+from caloforge.reports import write_report
+from caloforge.reports.wording import WHOLE_SHOWERS
+from caloforge.showers import ShowerFile, save
+
+RESULTS = Path(__file__).parent / "results"
+EVENTS = 5_000
+
+
+def halves(data: Path, work: Path) -> tuple[Path, Path]:
+    """Sample and reference, written once."""
+    reference, sample = work / "Geant4-reference.h5", work / "Geant4-sample.h5"
+    with ShowerFile(data) as file:
+        for number, path in enumerate((reference, sample)):
+            if not path.exists():
+                showers = file.read(number * EVENTS, (number + 1) * EVENTS)
+                save(path, showers, source="geant4", provenance=file.provenance)
+    return sample, reference
+
+
+def networks(paths: tuple[Path, Path], names: list[str], work: Path) -> list[WholeShower]:
+    """The rows that `evaluate --full` adds, each kept in the work folder once it is there."""
+    sample, reference = (collect(path, progress=print) for path in paths)
+    x, y = (features(item, names, depth=True) for item in (sample, reference))
+    events = (head(sample, 0), head(reference, 0))
+    found = []
+    for name, task in network_tasks(
+        sample, reference, paths, events, x, y, NetworkPlan(), paired=False, seed=0, report=print
+    ):
+        kept = work / f"{name}.json"
+        if not kept.exists():
+            kept.write_text(json.dumps(dataclasses.asdict(task()[0])))
+        row = json.loads(kept.read_text())
+        found.append(WholeShower(**row | {key: Measured(**row[key]) for key in ("value", "floor")}))
+    return found
+
+
+def aucs(found: Evaluation) -> list[tuple[str, float, float]]:
+    """Every AUC with its error."""
+    sample = found.samples[0]
+    named = [("gradient boosting on observables and conditions", sample.classifier.auc)]
+    named += [(WHOLE_SHOWERS[row.name], row.value) for row in sample.whole if row.perfect == 0.5 and row.value]
+    return [(name, auc.value, auc.error) for name, auc in named]
+
+
+def distances(found: Evaluation) -> list[dict[str, Any]]:
+    """Every distance of one number: its excess over the floor in spreads."""
+    sample = found.samples[0]
+    named = [(f"{key} of {item.name}", figure) for item in sample.distances for key, figure in item.figures.items()]
+    named.append(("mean image", sample.image_distance))
+    if sample.correlations.distance is not None:
+        named.append(("correlations", sample.correlations.distance))
+    return [
+        {
+            "name": name,
+            "value": figure.value.value,
+            "floor": figure.floor.value,
+            "spreads_above": figure.spreads_above_floor,
+            "within": figure.within_floor,
+        }
+        for name, figure in named
+    ]
+
+
+def markdown(found: Evaluation) -> str:
+    lines = [
+        "# Geant4 against Geant4",
+        "",
+        f"caloforge {caloforge.__version__}; electrons of lhcb-ecal, {EVENTS:,} against {EVENTS:,}, conditions of "
+        "their own. Made by `benchmarks/floors.py`.",
+        "",
+        "| AUC | value | off 0.5 by |",
+        "|---|---|---|",
+    ]
+    lines += [
+        f"| {name} | {auc:.4f} ± {error:.4f} | {(auc - 0.5) / error:+.1f} of its errors |"
+        for name, auc, error in aucs(found)
+    ]
+    table = distances(found)
+    lines += [
+        "",
+        f"{len(found.samples[0].distances)} observables, {len(METRICS)} distances each, mean image and correlations: "
+        f"{sum(item['within'] for item in table)} of {len(table)} distances within the floor (up to two of its spreads "
+        "above it). Largest excess of each kind:",
+        "",
+        "| distance | largest | spreads above the floor | beyond two |",
+        "|---|---|---|---|",
+    ]
+    kinds = [(f"{key} of ", metric.title) for key, metric in METRICS.items()]
+    for start, title in [*kinds, ("mean image", "mean image"), ("correlations", "correlations")]:
+        own = [item for item in table if item["name"].startswith(start)]
+        worst = max(own, key=lambda item: float(item["spreads_above"]))
+        beyond = sum(not item["within"] for item in own)
+        name = worst["name"].removeprefix(start).replace("_", " ")
+        lines.append(f"| {title} | {name} | {worst['spreads_above']:+.1f} | {beyond} of {len(own)} |")
+    lines += ["", "| whole showers | value | floor | p |", "|---|---|---|---|"]
+    for row in found.samples[0].whole:
+        if row.value is not None and row.p_value is not None:
+            floor = "" if row.floor is None else f"{row.floor.value:.4g} ± {row.floor.error:.2g}"
+            value = f"{row.value.value:.4g} ± {row.value.error:.2g}"
+            lines.append(f"| {WHOLE_SHOWERS[row.name]} | {value} | {floor} | {row.p_value:.2g} |")
+    return "\n".join([*lines, ""])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("data", type=Path, help="Geant4 showers, 10,000 at least")
+    parser.add_argument("--work", type=Path, required=True, help="folder for the two halves and the report")
+    arguments = parser.parse_args()
+    arguments.work.mkdir(exist_ok=True)
+    paths = halves(arguments.data, arguments.work)
+    found = evaluate(*paths, progress=print)
+    names = [item.name for item in found.samples[0].distances]
+    whole = [*found.samples[0].whole, *networks(paths, names, arguments.work)]
+    found = dataclasses.replace(found, samples=[dataclasses.replace(found.samples[0], whole=whole)])
+    write_report(found, arguments.work / "report", overwrite=True)
+    RESULTS.mkdir(exist_ok=True)
+    record = {"version": found.version, "events": EVENTS, "aucs": aucs(found), "distances": distances(found)}
+    (RESULTS / "floors.json").write_text(json.dumps(record, indent=1) + "\n")
+    (RESULTS / "floors.md").write_text(markdown(found), encoding="utf-8")
+    print(markdown(found))
+
+
+if __name__ == "__main__":
+    main()
