@@ -97,7 +97,7 @@ def _tables(part: Record, path: Path) -> None:
             energy = np.array([point["GeV"] for point in points])
             axes.errorbar(energy * shift, *_numbers(points, name), fmt="o", color=COLOURS[absorber], label=absorber)
         axes.set(xscale="log", xlabel="E [GeV]", title=name, ylim=(-1.5 * bar, 1.5 * bar))
-        _mark(axes, tables.ENERGIES["Pb"])
+        _mark(axes, tables.RUNS["Pb"])
     figure.axes[0].set_ylabel("built-in over reference tables [%]")
     figure.axes[0].legend(title="grey: the bar")
     figure.savefig(path, dpi=100)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -39,9 +40,13 @@ class Events:
         return Events(**{name: column[rows] for name, column in vars(self).items()})
 
 
-def read_events(path: Any) -> Events:
-    """All showers of a file, read in blocks."""
-    parts = []
+def read_events(*paths: Path) -> Events:
+    """All showers of the files, one file after the other, read in blocks."""
+    parts = [part for path in paths for part in _parts(path)]
+    return Events(*(np.concatenate(column) for column in zip(*parts, strict=True)))
+
+
+def _parts(path: Path) -> Iterator[tuple[Floats, ...]]:
     with caloforge.ShowerFile(path) as file:
         middles = np.array([_middle(layer) for layer in file.detector.layers])
         for showers in file.blocks(1 + 500_000 // file.detector.n_cells):
@@ -51,17 +56,14 @@ def read_events(path: Any) -> Events:
             form = showers.conditions.to_file_form()
             offset = file.detector.cell_centres[None, :, :] - form.position.astype(np.float64)[:, None, :]
             visible = layers.sum(axis=1)
-            parts.append(
-                (
-                    visible,
-                    visible + absorbers.sum(axis=1),
-                    layers @ middles / visible,
-                    (cells * np.hypot(offset[..., 0], offset[..., 1])).sum(axis=1) / cells.sum(axis=1),
-                    layers,
-                    layers + absorbers,
-                )
+            yield (
+                visible,
+                visible + absorbers.sum(axis=1),
+                layers @ middles / visible,
+                (cells * np.hypot(offset[..., 0], offset[..., 1])).sum(axis=1) / cells.sum(axis=1),
+                layers,
+                layers + absorbers,
             )
-    return Events(*(np.concatenate(column) for column in zip(*parts, strict=True)))
 
 
 def _middle(layer: Any) -> float:

@@ -12,9 +12,11 @@ from fullsim.samples import Samples, normal_incidence
 from fullsim.statistics import Events, bootstrap, core, read_events, resolution
 
 ABSORBERS = {"Pb": "G4_Pb", "W": "G4_W"}
-ENERGIES = {"Pb": (2.0, 10.0, 50.0), "W": (2.0, 10.0)}
-"""GeV; tungsten at 50 GeV would take another hour of one core."""
-EVENTS = 2000
+RUNS = {
+    "Pb": {2.0: (2000, 14000), 10.0: (2000,), 50.0: (2000, 2000)},
+    "W": {2.0: (2000,), 10.0: (2000,), 50.0: (2000,)},
+}
+"""Events of each run by absorber and GeV; a second run where 2,000 events leave the resolution open."""
 FIGURES = {
     "visible energy": lambda sample: float(sample.visible.mean()),
     "resolution": lambda sample: resolution(sample.visible),
@@ -30,20 +32,22 @@ def measure(samples: Samples) -> dict[str, Any]:
     """Deviation of each figure in per cent, its error, and how it lies to the bar."""
     points = []
     for absorber in ABSORBERS:
-        for gev in ENERGIES[absorber]:
-            reference, builtin = (read_events(path) for path in files(samples, absorber, gev))
-            points.append({"absorber": absorber, "GeV": gev, "events": EVENTS} | compare(builtin, reference))
+        for gev in RUNS[absorber]:
+            reference, builtin = (read_events(*paths) for paths in files(samples, absorber, gev))
+            points.append({"absorber": absorber, "GeV": gev, "events": len(builtin)} | compare(builtin, reference))
     return {"points": points, "bars": BARS, "consistency": consistency(points)}
 
 
-def files(samples: Samples, absorber: str, gev: float) -> tuple[Path, Path]:
-    """The showers with reference tables and those with built-in tables."""
+def files(samples: Samples, absorber: str, gev: float) -> tuple[list[Path], list[Path]]:
+    """The files of showers with reference tables and those with built-in tables, one of each for every run."""
     detector = normal_incidence(ABSORBERS[absorber])
-    made = []
-    for builtin in (False, True):
-        name = f"{absorber}-{gev:g}-GeV-{'built-in' if builtin else 'reference'}"
-        made.append(samples.simulated(name, detector, EVENTS, seed=round(gev), gev=gev, builtin=builtin))
-    return made[0], made[1]
+    made: tuple[list[Path], list[Path]] = ([], [])
+    for run, events in enumerate(RUNS[absorber][gev]):
+        for builtin, paths in zip((False, True), made, strict=True):
+            name = f"{absorber}-{gev:g}-GeV-{'built-in' if builtin else 'reference'}" + (f"-{run + 1}" if run else "")
+            seed = round(gev) + 1000 * run
+            paths.append(samples.simulated(name, detector, events, seed=seed, gev=gev, builtin=builtin))
+    return made
 
 
 def compare(builtin: Events, reference: Events) -> dict[str, Any]:
