@@ -10,7 +10,7 @@ from scipy.stats import wasserstein_distance
 
 from caloforge.errors import RequestError
 from caloforge.evaluation import distance
-from caloforge.evaluation.distances import bin_index, compare, histogram_edges
+from caloforge.evaluation.distances import bin_index, compare, histogram_edges, why_not
 from caloforge.evaluation.resampling import Plan, bootstrap, halves, nominal, swapped_pairs
 
 
@@ -133,6 +133,16 @@ def test_the_groups_that_bound_the_memory_change_nothing(monkeypatch: pytest.Mon
     together = compare(sample, reference, edges, plan)
     monkeypatch.setattr("caloforge.evaluation.distances.VALUES", 1)
     assert compare(sample, reference, edges, plan) == together
+
+
+def test_what_a_handful_of_showers_alone_has_is_no_distance() -> None:
+    reference, sample = np.zeros(500), np.zeros(500)
+    reference[:1] = 3.0
+    sample[:18] = 2.0
+    expected = "only 19 showers of fast and the reference differ from 0; it takes 20"
+    assert why_not({"fast": sample}, reference) == expected
+    sample[18] = 2.0
+    assert why_not({"fast": sample}, reference) is None
 
 
 def test_what_cannot_be_computed_raises() -> None:

@@ -14,6 +14,9 @@ from caloforge.evaluation.resampling import Floats, Plan, Weights, nominal
 from caloforge.evaluation.results import Distance, Measured, ObservableDistances
 
 BINS = 50
+LEAST_OTHERS = 20
+"""Showers of sample and reference together in which an observable must differ from its most frequent value."""
+
 VALUES = 20_000_000  # that are kept sorted at a time, about 50 bytes each
 
 
@@ -123,12 +126,26 @@ def why_not(samples: Mapping[str, NDArray[np.floating]], reference: NDArray[np.f
         if not len(values):
             return f"{label} has no showers"
     if np.ptp(reference) > 0:
-        return None
+        return _too_rare(samples, reference)
     others = [
         f"{int((values != reference[0]).sum())} of {len(values)} of {label} have another"
         for label, values in samples.items()
     ]
     return f"every reference shower has the same value ({reference[0]:g}), which leaves no scale; {', '.join(others)}"
+
+
+def _too_rare(samples: Mapping[str, NDArray[np.floating]], reference: NDArray[np.floating]) -> str | None:
+    """Where nearly all showers have the same value, as 0 in a layer that few reach, why that leaves no distance.
+
+    The distance of two halves would be that of these few, in whichever half they are: a floor without a spread.
+    """
+    for label, values in samples.items():
+        found, counts = np.unique(np.concatenate([values, reference]), return_counts=True)
+        others = len(values) + len(reference) - int(counts.max())
+        if others < LEAST_OTHERS:
+            usual = found[counts.argmax()]
+            return f"only {others} showers of {label} and the reference differ from {usual:g}; it takes {LEAST_OTHERS}"
+    return None
 
 
 def bin_index(values: NDArray[np.floating], edges: Floats) -> NDArray[np.int64]:

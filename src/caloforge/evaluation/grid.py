@@ -20,9 +20,6 @@ COLUMNS, ROWS = 6, 4
 SHOWERS = 200
 """A cell should hold so many showers of each kind, or there are fewer cells."""
 
-LEAST_OTHERS = 50
-"""Showers of both kinds together in which an observable must differ from its most frequent value."""
-
 SHOWERS_IN_ALL = 100_000
 """Of longer files those from the start are used, as the classifier does."""
 
@@ -159,23 +156,14 @@ def _cell(
     )
 
 
-def _others(values: NDArray[np.floating]) -> int:
-    """How many do not have the most frequent value."""
-    return len(values) - int(np.unique(values, return_counts=True)[1].max())
-
-
 def _wassersteins(
     sample: Sample, reference: Sample, masks: tuple[Mask, Mask], edges: Mapping[str, Floats], plan: Plan
 ) -> dict[str, Distance]:
-    """Wasserstein-1 over sigma of every observable that varies in more than a few showers.
-
-    Where nearly all showers have the same value, as 0 in a layer that few reach, the distance of two halves is that of
-    these few, in whichever half they are: a floor without a spread.
-    """
+    """Wasserstein-1 over sigma of every observable that can be compared in this cell."""
     pairs = {}
     for name, bins in edges.items():
         seen, truth = sample.observables[name][masks[0]], reference.observables[name][masks[1]]
-        if why_not({sample.info.label: seen}, truth) is None and _others(np.concatenate([seen, truth])) >= LEAST_OTHERS:
+        if why_not({sample.info.label: seen}, truth) is None:
             pairs[name] = SortedPair(seen, truth, bins, plan.reference_weights)
 
     def values(weights: Weights) -> dict[str, float]:
