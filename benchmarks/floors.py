@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -43,12 +44,11 @@ def halves(data: Path, work: Path) -> tuple[Path, Path]:
     return sample, reference
 
 
-def networks(paths: tuple[Path, Path], names: list[str], work: Path) -> list[WholeShower]:
+def networks(paths: tuple[Path, Path], names: list[str], work: Path) -> Iterator[WholeShower]:
     """The rows that `evaluate --full` adds, each kept in the work folder once it is there."""
     sample, reference = (collect(path, progress=print) for path in paths)
     x, y = (features(item, names, depth=True) for item in (sample, reference))
     events = (head(sample, 0), head(reference, 0))
-    found = []
     for name, task in network_tasks(
         sample, reference, paths, events, x, y, NetworkPlan(), paired=False, seed=0, report=print
     ):
@@ -56,8 +56,7 @@ def networks(paths: tuple[Path, Path], names: list[str], work: Path) -> list[Who
         if not kept.exists():
             kept.write_text(json.dumps(dataclasses.asdict(task()[0])))
         row = json.loads(kept.read_text())
-        found.append(WholeShower(**row | {key: Measured(**row[key]) for key in ("value", "floor")}))
-    return found
+        yield WholeShower(**row | {key: Measured(**row[key]) for key in ("value", "floor")})
 
 
 def aucs(found: Evaluation) -> list[tuple[str, float, float]]:
@@ -135,15 +134,21 @@ def main() -> None:
     arguments.work.mkdir(exist_ok=True)
     paths = halves(arguments.data, arguments.work)
     found = evaluate(*paths, progress=print)
+    write(found)
     names = [item.name for item in found.samples[0].distances]
-    whole = [*found.samples[0].whole, *networks(paths, names, arguments.work)]
-    found = dataclasses.replace(found, samples=[dataclasses.replace(found.samples[0], whole=whole)])
+    for row in networks(paths, names, arguments.work):
+        (sample,) = found.samples
+        found = dataclasses.replace(found, samples=[dataclasses.replace(sample, whole=[*sample.whole, row])])
+        write(found)
     write_report(found, arguments.work / "report", overwrite=True)
+
+
+def write(found: Evaluation) -> None:
+    """The figures that there are: an interrupted run leaves those it has."""
     RESULTS.mkdir(exist_ok=True)
     record = {"version": found.version, "events": EVENTS, "aucs": aucs(found), "distances": distances(found)}
     (RESULTS / "floors.json").write_text(json.dumps(record, indent=1) + "\n")
     (RESULTS / "floors.md").write_text(markdown(found), encoding="utf-8")
-    print(markdown(found))
 
 
 if __name__ == "__main__":

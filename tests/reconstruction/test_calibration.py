@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -100,7 +102,7 @@ def test_factors_are_as_many_as_the_energies_can_tell(truth: Floats, factors: in
 
 def test_beyond_the_clusters_it_knows_the_factor_stays() -> None:
     found = Calibration((7.0, 0.5), 1000.0, -1.0, 1.0, (0.0, 0.0))
-    far = np.array([1e-3, 1000.0 / np.e, 1000.0 * np.e, 1e6])
+    far = np.array([1e-3, 1000.0 / math.e, 1000.0 * math.e, 1e6])
     np.testing.assert_allclose(found.energy(clusters_of(far)) / far, [6.5, 6.5, 7.5, 7.5])
     assert found.energy(clusters_of(np.zeros(1)))[0] == 0.0
 
