@@ -5,11 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from caloforge.errors import RequestError
-from caloforge.evaluation.resampling import Floats, Weights
-from caloforge.random import uniforms
+from caloforge.evaluation.resampling import Floats, Weights, picks
 
 SIZES = (20_000, 50_000)
 POINTS = 10
@@ -121,7 +119,7 @@ def frechet_physics_distance(reference: Floats, sample: Floats, *, seed: int) ->
         for draw in range(BATCHES):
             moments: list[Floats] = []
             for name, x in sides.items():
-                drawn = x[_picks(len(x), int(size), f"evaluation/fpd/{name}/{point}", draw, seed)]
+                drawn = x[picks(len(x), int(size), seed, f"evaluation/fpd/{name}/{point}", draw)]
                 moments += [drawn.mean(axis=0), np.cov(drawn, rowvar=False).reshape(2 * (x.shape[1],))]
             distances.append(frechet_distance(*moments))
         means.append(float(np.mean(distances)))
@@ -142,8 +140,3 @@ def intercept(x: Floats, y: Floats) -> tuple[float, float]:
     residuals = y - columns @ solution
     inverse = np.linalg.inv(columns.T @ columns)
     return float(solution[0]), float(np.sqrt(residuals @ residuals / (len(x) - 2) * inverse[0, 0]))
-
-
-def _picks(events: int, size: int, stream: str, draw: int, seed: int) -> NDArray[np.int64]:
-    picks: NDArray[np.int64] = (uniforms(seed, stream, draw, 1, size)[0] * events).astype(np.int64)
-    return picks

@@ -6,9 +6,9 @@ import numpy as np
 
 from caloforge.evaluation.frechet import check_features, scale_of
 from caloforge.evaluation.permutation import p_value, relabelled
-from caloforge.evaluation.resampling import Floats
+from caloforge.evaluation.resampling import Floats, picks
 from caloforge.evaluation.results import Measured
-from caloforge.random import permutation, uniforms
+from caloforge.random import permutation
 
 BATCHES = 10
 BATCH = 5_000
@@ -65,7 +65,7 @@ def kernel_physics_distance(reference: Floats, sample: Floats, *, seed: int) -> 
     values = []
     for draw in range(BATCHES):
         first, second = (
-            side[(uniforms(seed, f"evaluation/kpd/{name}", draw, 1, size)[0] * len(side)).astype(np.int64)] / scale
+            side[picks(len(side), size, seed, f"evaluation/kpd/{name}", draw)] / scale
             for name, side in (("reference", reference), ("sample", sample))
         )
         values.append(squared_discrepancy(first, second))

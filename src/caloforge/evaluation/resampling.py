@@ -80,9 +80,14 @@ def bootstrap(n: int, m: int, paired: bool, count: int, seed: int) -> Iterator[W
         yield Weights(np.concatenate([first, np.zeros(m)]), np.concatenate([np.zeros(n), second]), (float(n), float(m)))
 
 
+def picks(events: int, size: int, seed: int, stream: str, draw: int) -> NDArray[np.int64]:
+    """(size,) indices of events drawn with repetition; each draw of a stream is another."""
+    chosen: NDArray[np.int64] = (uniforms(seed, stream, draw, 1, size)[0] * events).astype(np.int64)
+    return chosen
+
+
 def _resampled(size: int, seed: int, stream: str, draw: int) -> Floats:
-    picks = (uniforms(seed, stream, draw, 1, size)[0] * size).astype(np.int64)
-    return np.bincount(picks, minlength=size) / size
+    return np.bincount(picks(size, size, seed, stream, draw), minlength=size) / size
 
 
 def halves(n: int, m: int, count: int, seed: int) -> Iterator[Weights]:
