@@ -17,6 +17,7 @@ from caloforge.evaluation.binned import binned_response, energy_edges, response_
 from caloforge.evaluation.classifier import scored
 from caloforge.evaluation.collect import (
     GROUPS,
+    HEAD_EVENTS,
     Progress,
     Sample,
     check_comparable,
@@ -47,9 +48,6 @@ from caloforge.evaluation.unweight import unweighted
 from caloforge.evaluation.whole import compare_whole
 from caloforge.observables import observables_for
 from caloforge.random import check_seed
-
-CLASSIFIED = 100_000
-"""Showers of each kind for the classifier, at most; its AUC has an error of 0.001 then."""
 
 
 @dataclass(frozen=True)
@@ -201,7 +199,7 @@ def _compare(
     distances = compare(sample.observables, truth.observables, edges, plan)
     report(stage, 1, 5)
     names = [*edges, *truth.detector.condition_names]
-    kept, kept_reference = (unweighted(item, seed)[:CLASSIFIED] for item in (sample, truth))
+    kept, kept_reference = (unweighted(item, seed)[:HEAD_EVENTS] for item in (sample, truth))
     test = scored(
         _features(sample, list(edges), kept),
         _features(truth, list(edges), kept_reference),

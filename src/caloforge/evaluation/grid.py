@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from caloforge.errors import RequestError
-from caloforge.evaluation.collect import Sample
+from caloforge.evaluation.collect import HEAD_EVENTS, Sample
 from caloforge.evaluation.distances import SortedPair, bin_index, why_not, with_errors
 from caloforge.evaluation.metrics import wasserstein
 from caloforge.evaluation.parts import Mask, part_response, values_of
@@ -19,9 +19,6 @@ from caloforge.evaluation.results import Distance, Grid, GridAxis, GridCell
 COLUMNS, ROWS = 6, 4
 SHOWERS = 200
 """A cell should hold so many showers of each kind, or there are fewer cells."""
-
-SHOWERS_IN_ALL = 100_000
-"""Of longer files those from the start are used, as the classifier does."""
 
 
 def grids(reference: Sample, events: int) -> list[Grid]:
@@ -97,7 +94,7 @@ def compare_grids(
         axes = [grid.along] if grid.across is None else [grid.along, grid.across]
         counts = [len(axis.edges) - 1 for axis in axes]
         own, truth = (_bins(item, axes, grid.particle) for item in (sample, reference))
-        own[SHOWERS_IN_ALL:] = truth[SHOWERS_IN_ALL:] = -1
+        own[HEAD_EVENTS:] = truth[HEAD_EVENTS:] = -1
         if plan.paired:
             own = truth
         cells = []
