@@ -80,6 +80,7 @@ def distances(found: Evaluation) -> list[dict[str, Any]]:
             "value": figure.value.value,
             "floor": figure.floor.value,
             "spreads_above": figure.spreads_above_floor,
+            "band": figure.band,
             "within": figure.within_floor,
         }
         for name, figure in named
@@ -104,11 +105,11 @@ def markdown(found: Evaluation) -> str:
     lines += [
         "",
         f"{len(found.samples[0].distances)} observables, {len(METRICS)} distances each, mean image and correlations: "
-        f"{sum(item['within'] for item in table)} of {len(table)} distances within the floor (up to two of its spreads "
-        "above it). Largest excess of each kind:",
+        f"{sum(item['within'] for item in table)} of {len(table)} distances within the floor, each kind over all "
+        "observables together. Largest excess of each kind:",
         "",
-        "| distance | largest | spreads above the floor | beyond two |",
-        "|---|---|---|---|",
+        "| distance | largest | spreads above the floor | floor reaches | beyond |",
+        "|---|---|---|---|---|",
     ]
     kinds = [(f"{key} of ", metric.title) for key, metric in METRICS.items()]
     for start, title in [*kinds, ("mean image", "mean image"), ("correlations", "correlations")]:
@@ -116,7 +117,9 @@ def markdown(found: Evaluation) -> str:
         worst = max(own, key=lambda item: float(item["spreads_above"]))
         beyond = sum(not item["within"] for item in own)
         name = worst["name"].removeprefix(start).replace("_", " ")
-        lines.append(f"| {title} | {name} | {worst['spreads_above']:+.1f} | {beyond} of {len(own)} |")
+        lines.append(
+            f"| {title} | {name} | {worst['spreads_above']:+.1f} | {worst['band']:+.1f} | {beyond} of {len(own)} |"
+        )
     lines += ["", "| whole showers | value | floor | p |", "|---|---|---|---|"]
     for row in found.samples[0].whole:
         if row.value is not None and row.p_value is not None:

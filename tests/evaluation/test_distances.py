@@ -10,7 +10,7 @@ from scipy.stats import wasserstein_distance
 
 from caloforge.errors import RequestError
 from caloforge.evaluation import distance
-from caloforge.evaluation.distances import bin_index, compare, histogram_edges, why_not
+from caloforge.evaluation.distances import bin_index, compare, histogram_edges, joint_band, why_not
 from caloforge.evaluation.resampling import Plan, bootstrap, halves, nominal, swapped_pairs
 
 
@@ -114,6 +114,31 @@ def test_a_wrong_sample_is_beyond_the_floor_and_a_right_one_is_not() -> None:
     plan = Plan(3000, 3000, False, 20, 60, 1)
     assert compare({"x": rng.normal(size=3000)}, reference, edges, plan)[0].wasserstein.within_floor
     assert not compare({"x": rng.normal(0.2, 1.0, 3000)}, reference, edges, plan)[0].wasserstein.within_floor
+
+
+def test_the_band_of_several_figures_is_the_largest_excess_of_each_draw_over_the_others() -> None:
+    rng = np.random.default_rng(8)
+    several = [{"halves": rng.gamma(shape, size=12)} for shape in (1.0, 5.0, 50.0)]
+    largest = []
+    for draw in range(12):
+        excess = []
+        for draws in several:
+            others = np.delete(draws["halves"], draw)
+            excess.append((draws["halves"][draw] - others.mean()) / others.std(ddof=1))
+        largest.append(max(excess))
+    assert joint_band(several) == pytest.approx(sorted(largest)[-1])
+
+
+def test_all_figures_of_a_perfect_sample_are_within_the_band_19_times_of_20() -> None:
+    rng = np.random.default_rng(9)
+    beyond = 0
+    for _ in range(2000):
+        common = rng.normal(size=40)
+        values = np.exp(0.3 * (common + rng.normal(size=(25, 40))))  # the last draw of each is the sample
+        floor = values[:, :-1]
+        band = joint_band([{"halves": row} for row in floor])
+        beyond += bool(((values[:, -1] - floor.mean(axis=1)) / floor.std(axis=1, ddof=1) > band).any())
+    assert abs(beyond / 2000 - 0.05) < 4 * (0.05 * 0.95 / 2000) ** 0.5
 
 
 def test_every_value_has_a_bin_and_lattice_values_share_bins_equally() -> None:

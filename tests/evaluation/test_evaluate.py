@@ -265,7 +265,7 @@ def test_detectors_with_layers_are_compared_too(name: str, tmp_path: Path, monke
         conditions = draw_conditions(detector, number, 0, 330)
         energies = uniforms(number, "test", 0, 330, detector.n_cells) ** 8 * scale**number
         write(tmp_path / f"{file}.h5", Showers(detector, conditions, energies.astype(np.float32)))
-    effort = Effort(bootstraps=5, floors=5, regional=5, cells=5, matrices=5, rotations=1)
+    effort = Effort(bootstraps=5, floors=20, regional=5, cells=5, matrices=5, rotations=1)
     monkeypatch.setattr(importlib.import_module("caloforge.evaluation.evaluate"), "QUICK", effort)
     result = evaluate(tmp_path / "sample.h5", tmp_path / "reference.h5", quick=True)
     distances = {item.name: item.wasserstein for item in result.samples[0].distances}

@@ -20,14 +20,14 @@ from caloforge.reports.wording import significant, two_digits, verdict
 
 
 def test_a_sample_within_its_floor_has_no_limit() -> None:
-    assert stand_in(Distance(Measured(0.02, 0.005), Measured(0.018, 0.004), None), 1, 5000) is None
+    assert stand_in(Distance(Measured(0.02, 0.005), Measured(0.018, 0.004), None, 2.0), 1, 5000) is None
 
 
 def test_an_excess_equal_to_the_floor_stands_in_for_the_size_compared() -> None:
-    twice = stand_in(Distance(Measured(0.02, 0.0), Measured(0.01, 0.001), None), 2, 5000)
+    twice = stand_in(Distance(Measured(0.02, 0.0), Measured(0.01, 0.001), None, 2.0), 2, 5000)
     assert twice is not None
     assert twice.showers == pytest.approx(5000)  # a divergence: linear
-    quadrature = stand_in(Distance(Measured(2**0.5 * 0.02, 0.001), Measured(0.02, 0.001), None), 1, 5000)
+    quadrature = stand_in(Distance(Measured(2**0.5 * 0.02, 0.001), Measured(0.02, 0.001), None, 2.0), 1, 5000)
     assert quadrature is not None
     assert quadrature.showers == pytest.approx(5000)
     assert quadrature.low < 5000
@@ -36,13 +36,13 @@ def test_an_excess_equal_to_the_floor_stands_in_for_the_size_compared() -> None:
 
 
 def test_equal_conditions_take_their_own_floor_off_and_keep_the_noise_of_others() -> None:
-    found = stand_in(Distance(Measured(0.025, 0.0), Measured(0.04, 0.01), Measured(0.015, 0.001)), 1, 10_000)
+    found = stand_in(Distance(Measured(0.025, 0.0), Measured(0.04, 0.01), Measured(0.015, 0.001), 2.0), 1, 10_000)
     assert found is not None
     assert found.showers == pytest.approx(10_000 * 0.04**2 / (0.025**2 - 0.015**2))
 
 
 def test_a_difference_lost_in_its_error_has_no_upper_limit() -> None:
-    found = stand_in(Distance(Measured(0.03, 0.02), Measured(0.02, 0.004), None), 1, 1000)
+    found = stand_in(Distance(Measured(0.03, 0.02), Measured(0.02, 0.004), None, 2.0), 1, 1000)
     assert found is not None
     assert found.high is None
 

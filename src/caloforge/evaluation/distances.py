@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,11 +12,16 @@ from numpy.typing import NDArray
 from caloforge.errors import RequestError, unknown_name
 from caloforge.evaluation.metrics import METRICS, Compared
 from caloforge.evaluation.resampling import Floats, Plan, Weights, nominal
-from caloforge.evaluation.results import Distance, Measured, ObservableDistances
+from caloforge.evaluation.results import ROUNDING, Distance, Measured, ObservableDistances
+
+Name = TypeVar("Name", bound=Hashable)
 
 BINS = 50
 LEAST_OTHERS = 20
 """Showers of sample and reference together in which an observable must differ from its most frequent value."""
+
+BEYOND = 0.05
+"""How often a perfect sample lies beyond the floor with any of the figures that are judged together."""
 
 VALUES = 20_000_000  # that are kept sorted at a time, about 50 bytes each
 
@@ -200,7 +206,7 @@ def with_errors(
     scales: Mapping[str, float],
     quadratic: Collection[str] = (),
 ) -> dict[str, Distance]:
-    """Value, standard error and floors of metrics that are functions of the weights.
+    """Value, standard error and floors of metrics that are functions of the weights, each judged by itself.
 
     The floor is the mean over random halves of the reference times a scale, because the halves are smaller than what is
     compared: noise makes a Wasserstein distance grow as sqrt(1/n + 1/m) and a separation as 1/n + 1/m.
@@ -211,18 +217,47 @@ def with_errors(
         scales: what the floor from halves is multiplied by, for each metric.
         quadratic: names of the metrics that are quadratic in the difference of the samples; the others are norms of it.
     """
-    found: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
+    draws = _drawn(metric, plan)
+    return {name: _distance(draws[name], scales[name], name in quadratic, joint_band([draws[name]])) for name in draws}
+
+
+Draws = Mapping[str, Floats]
+"""Values of one metric by kind of draw: "nominal", "bootstrap", "halves" and, for equal conditions, "pairs"."""
+
+
+def _drawn(metric: Callable[[Weights], Mapping[Name, float]], plan: Plan) -> dict[Name, Draws]:
+    found: dict[Name, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
     for kind, weights in plan.draws():
         for name, value in metric(weights).items():
             found[name][kind].append(value)
-    result = {}
-    for name, kinds in found.items():
-        halves = _mean_and_spread(scales[name] * np.array(kinds["halves"]))
-        pairs = _mean_and_spread(np.array(kinds["pairs"])) if plan.paired else None
-        value = kinds["nominal"][0]
-        error = _standard_error(value, np.array(kinds["bootstrap"]), pairs or halves, name in quadratic)
-        result[name] = Distance(value=Measured(value, error), floor=halves, floor_paired=pairs)
-    return result
+    return {name: {kind: np.array(values) for kind, values in kinds.items()} for name, kinds in found.items()}
+
+
+def _distance(draws: Draws, scale: float, quadratic: bool, band: float) -> Distance:
+    halves = _mean_and_spread(scale * draws["halves"])
+    pairs = _mean_and_spread(draws["pairs"]) if "pairs" in draws else None
+    value = float(draws["nominal"][0])
+    error = _standard_error(value, draws["bootstrap"], pairs or halves, quadratic)
+    return Distance(Measured(value, error), halves, pairs, band)
+
+
+def joint_band(several: Sequence[Draws]) -> float:
+    """How many spreads above its floor any of several figures of a perfect sample may lie, 19 times of 20.
+
+    One figure in twenty or forty is two spreads off by chance, so of dozens some always are. Here each draw of the
+    floor is looked at as if it were the sample: how far does it lie above the mean of the other draws, in their spread,
+    for the figure where that is most? A perfect sample is one more such draw (the draws are exchangeable), so the 95 %
+    quantile of these largest excesses is what it stays below with that probability, however the figures depend on each
+    other and whatever their distributions are (conformal prediction: Vovk, Gammerman, Shafer, Algorithmic Learning in a
+    Random World, 2005). With fewer than 19 draws, it is the largest of them.
+    """
+    values = np.array([draws["pairs" if "pairs" in draws else "halves"] for draws in several])
+    others = values.shape[1] - 1
+    centred = values - values.mean(axis=1, keepdims=True)
+    variance = ((centred**2).sum(axis=1, keepdims=True) - centred**2 * (others + 1) / others) / (others - 1)
+    spreads = np.sqrt(np.maximum(variance, ROUNDING**2))
+    excess = centred * (others + 1) / others / spreads
+    return float(np.quantile(excess.max(axis=0), 1 - BEYOND, method="higher"))
 
 
 def _mean_and_spread(draws: Floats) -> Measured:
@@ -263,48 +298,45 @@ def compare(
 ) -> list[ObservableDistances]:
     """All distances of every observable named in `edges`, all from the same resampled events.
 
-    Observables are compared in groups, so that memory does not grow with their number.
+    Each distance is judged over all observables together (:func:`joint_band`). Observables are compared in groups, so
+    that memory does not grow with their number.
 
     Raises:
         RequestError: an observable has NaN, or no spread in the reference.
     """
     names, size = list(edges), max(1, VALUES // (plan.n + plan.m))
-    groups = (names[start : start + size] for start in range(0, len(names), size))
-    return [item for group in groups for item in _compare(sample, reference, edges, group, plan)]
-
-
-def _compare(
-    sample: Mapping[str, NDArray[np.floating]],
-    reference: Mapping[str, NDArray[np.floating]],
-    edges: Mapping[str, Floats],
-    names: Sequence[str],
-    plan: Plan,
-) -> list[ObservableDistances]:
-    pairs = {name: SortedPair(sample[name], reference[name], edges[name], plan.reference_weights) for name in names}
-    metrics = {key: metric for key, metric in METRICS.items() if metric.signed or not plan.negative}
-
-    def values(weights: Weights) -> dict[str, float]:
-        compared = {name: pair.compared(weights) for name, pair in pairs.items()}
-        return {
-            f"{key}:{name}": metric.function(of) for key, metric in metrics.items() for name, of in compared.items()
+    metrics = [key for key, metric in METRICS.items() if metric.signed or not plan.negative]
+    drawn: dict[tuple[str, str], Draws] = {}
+    scales: dict[tuple[str, str], float] = {}
+    sigmas: dict[str, float] = {}
+    for start in range(0, len(names), size):
+        pairs = {
+            name: SortedPair(sample[name], reference[name], edges[name], plan.reference_weights)
+            for name in names[start : start + size]
         }
 
-    figures = {key: [f"{key}:{name}" for name in names] for key in metrics}
-    found = with_errors(
-        values,
-        plan,
-        {f"{key}:{name}": _floor_scale(key, pairs[name], plan) for key in metrics for name in names},
-        {item for key, items in figures.items() for item in items if METRICS[key].order != 1},
-    )
+        def values(weights: Weights, pairs: Mapping[str, SortedPair] = pairs) -> dict[tuple[str, str], float]:
+            compared = {name: pair.compared(weights) for name, pair in pairs.items()}
+            return {(key, name): METRICS[key].function(of) for key in metrics for name, of in compared.items()}
+
+        drawn |= _drawn(values, plan)
+        scales |= {(key, name): _floor_scale(key, pair, plan) for key in metrics for name, pair in pairs.items()}
+        sigmas |= {name: pair.sigma for name, pair in pairs.items()}
+    bands = {key: joint_band([drawn[key, name] for name in names]) for key in metrics}
+
+    def figure(key: str, name: str) -> Distance:
+        return _distance(drawn[key, name], scales[key, name], METRICS[key].order != 1, bands[key])
+
+    found = {name: {key: figure(key, name) for key in metrics} for name in names}
     return [
         ObservableDistances(
             name=name,
-            sigma=pair.sigma,
-            figures={key: found[f"{key}:{name}"] for key in metrics},
-            p_value=ks_p_value(found[f"kolmogorov_smirnov:{name}"].value.value, *plan.sizes),
+            sigma=sigmas[name],
+            figures=figures,
+            p_value=ks_p_value(figures["kolmogorov_smirnov"].value.value, *plan.sizes),
             not_computable={key: NEGATIVE for key in METRICS if key not in metrics},
         )
-        for name, pair in pairs.items()
+        for name, figures in found.items()
     ]
 
 

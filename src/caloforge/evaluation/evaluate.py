@@ -66,7 +66,7 @@ class Effort:
     rotations: int
 
 
-QUICK = Effort(bootstraps=40, floors=20, regional=10, cells=40, matrices=6, rotations=1)
+QUICK = Effort(bootstraps=40, floors=40, regional=20, cells=40, matrices=6, rotations=1)
 FULL = Effort(bootstraps=200, floors=100, regional=40, cells=40, matrices=20, rotations=4)
 QUICK_DRAWS = Draws(errors=20, floors=20, permutations=100)
 NETWORKS = NetworkPlan()

@@ -12,9 +12,7 @@ import numpy as np
 from caloforge.errors import WorkError
 
 FORMAT = "caloforge-evaluation"
-VERSION = 2
-WITHIN_SPREADS = 2.0
-"""A distance counts as within the floor up to this many spreads of the floor above its mean."""
+VERSION = 3
 
 SIGNIFICANT = 0.01
 """Figures of whole showers tell two samples apart where their p value is below this."""
@@ -65,11 +63,14 @@ class Distance:
             and its partner in the reference (a permutation test); None when the conditions differ. Sample and
             reference are mixed in it, so it is the floor of a perfect sample only where the sample is perfect: a wrong
             sample raises it a little.
+        band: it counts as within the floor up to so many spreads of the floor above its mean; see
+            `caloforge.evaluation.distances.joint_band`.
     """
 
     value: Measured
     floor: Measured
     floor_paired: Measured | None
+    band: float
 
     @property
     def strictest_floor(self) -> Measured:
@@ -84,8 +85,8 @@ class Distance:
 
     @property
     def within_floor(self) -> bool:
-        """Whether samples of this size cannot tell the two apart by this metric."""
-        return self.spreads_above_floor <= WITHIN_SPREADS
+        """Whether samples of this size cannot tell the two apart by this metric, over all that is judged with it."""
+        return self.spreads_above_floor <= self.band
 
 
 @dataclass(frozen=True)

@@ -45,7 +45,7 @@ def stand_in(distance: Distance, order: int, size: float) -> StandIn | None:
         None where the distance is within its floor: then all one knows is that N is no smaller than N_0.
 
     >>> from caloforge.evaluation.results import Measured
-    >>> found = stand_in(Distance(Measured(0.05, 0.0), Measured(0.03, 0.002), None), 1, 10_000)
+    >>> found = stand_in(Distance(Measured(0.05, 0.0), Measured(0.03, 0.002), None, band=2.0), 1, 10_000)
     >>> round(found.showers)
     5625
     """

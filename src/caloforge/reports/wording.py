@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 
 from caloforge.evaluation import Evaluation, Measured
+from caloforge.evaluation.distances import BEYOND
 from caloforge.evaluation.metrics import METRICS
 from caloforge.evaluation.ranking import COLUMNS, fast_seconds, full_seconds
 from caloforge.evaluation.results import Distance, ObservableDistances, SampleInfo, SampleResult
@@ -240,12 +241,10 @@ def verdict(sample: SampleResult, evaluation: Evaluation) -> list[str]:
             f"In every single observable, {sample.info.label} can stand in for a sample of {two_digits(known)} showers "
             f"of {reference} at least; how far beyond, samples of this size cannot tell."
         )
-    by_chance = 0.05 * total
-    if seen and len(seen) <= max(1.0, 2 * by_chance):
-        lines.append(
-            f"Of {total} observables of a perfect sample, about {max(1, round(by_chance))} would lie beyond the floor "
-            "by chance: so few are no evidence by themselves."
-        )
+    lines.append(
+        f"The floor is one for all observables together: all {total} of a perfect sample lie within it "
+        f"{100 * (1 - BEYOND):.0f} times of 100."
+    )
     return lines
 
 
@@ -277,7 +276,8 @@ def support(sample: SampleResult, evaluation: Evaluation) -> list[str]:
         "The floor is what a perfect generator would score: two random halves of the reference "
         f"({evaluation.reference.info.events // 2:,} showers each) against each other, scaled to the sizes compared: "
         "noise makes a Wasserstein distance grow as sqrt(1/n + 1/m), a separation power as 1/n + 1/m. Its ± is the "
-        "spread over random halves.",
+        "spread over random halves. A distance is within the floor up to the number of these spreads that the largest "
+        "excess of any observable reaches in one of 20 perfect samples.",
         "How many showers the sample can stand in for: the size at which the floor would equal what the Wasserstein "
         "distance has in excess of it, N = N₀ f²/(d² \N{MINUS SIGN} g²), with N₀ = 2nm/(n + m) "
         f"({two_digits(compared_size(sample, evaluation))} here), d the distance, f the floor, and g the floor of "
