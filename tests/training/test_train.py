@@ -96,17 +96,17 @@ def test_a_training_that_is_interrupted_ends_with_the_weights_it_would_have_had(
     data: Path, settings: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pytest.importorskip("torch")
-    from caloforge.training import wgan_gp
-    from caloforge.training.adversarial import Adversaries, Losses
+    from caloforge.training import loop
+    from caloforge.training.adversarial import Adversaries
 
     whole, stopped = tmp_path / "whole.caloforge", tmp_path / "stopped.caloforge"
     metrics = train("lhcb-ecal", data, whole, config=settings)
     assert metrics["best_epoch"] in (1, 2)
 
-    monkeypatch.setattr(wgan_gp, "CHECKPOINT_STEPS", 3)
+    monkeypatch.setattr(loop, "CHECKPOINT_STEPS", 3)
     step = Adversaries.step
 
-    def interrupted(self: Adversaries, sample: Sample, number: int, total: int) -> Losses:
+    def interrupted(self: Adversaries, sample: Sample, number: int, total: int) -> dict[str, float]:
         if number == 14:
             raise KeyboardInterrupt
         return step(self, sample, number, total)

@@ -92,9 +92,9 @@ def _onnxruntime(bundle: Bundle, threads: int) -> Sampler:
     return InRows(OnnxSampler(bundle, threads))
 
 
-def _torch_wgan_gp(bundle: Bundle, threads: int) -> Sampler:
+def _torch(bundle: Bundle, threads: int) -> Sampler:
     require("torch", "train").set_num_threads(threads)
-    from caloforge.models.wgan_gp.sampler import load_torch_sampler
+    from caloforge.models.networks.sampler import load_torch_sampler
 
     return InRows(load_torch_sampler(bundle))
 
@@ -106,7 +106,7 @@ def _neighbour(bundle: Bundle, threads: int) -> Sampler:
 
 
 ENGINES: dict[str, dict[str, Callable[[Bundle, int], Sampler]]] = {
-    "wgan-gp": {"onnxruntime": _onnxruntime, "torch": _torch_wgan_gp},
+    "wgan-gp": {"onnxruntime": _onnxruntime, "torch": _torch},
     "neighbour": {"numpy": _neighbour},
 }
 """The engines of each family; the first is the default."""

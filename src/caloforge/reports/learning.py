@@ -16,8 +16,7 @@ def write_learning_curves(history: Sequence[Mapping[str, Any]], output: str | Pa
     """Draw ``history.json`` of a bundle as a PNG, over an earlier one.
 
     Left: the validation score (mean Wasserstein-1 over sigma, all observables, bins of log energy) and the worst
-    observable against the epoch; the best epoch is marked. Right: the critic's estimate of the distance, and the
-    gradient penalty.
+    observable against the epoch; the best epoch is marked. Right: the losses of the family.
     """
     output = Path(output)
     epochs = [entry["epoch"] for entry in history]
@@ -32,22 +31,10 @@ def write_learning_curves(history: Sequence[Mapping[str, Any]], output: str | Pa
         left.axvline(epochs[best], color="0.6", linewidth=0.8, linestyle=":", label=f"best epoch: {epochs[best]}")
         left.set_yscale("log")
         left.set_ylabel(r"validation: Wasserstein-1 / $\sigma$")
-        right.plot(
-            epochs,
-            [e["critic_distance"] for e in history],
-            "o-",
-            color=sample_colour(0),
-            markersize=3,
-            label="critic distance",
-        )
-        right.plot(
-            epochs,
-            [e["penalty"] for e in history],
-            "s-",
-            color=sample_colour(1),
-            markersize=3,
-            label="gradient penalty",
-        )
+        for number, name in enumerate(history[0]["losses"]):
+            values = [entry["losses"][name] for entry in history]
+            colour = sample_colour(number)
+            right.plot(epochs, values, "os"[number % 2] + "-", color=colour, markersize=3, label=name.replace("_", " "))
         right.set_ylabel("last step of the epoch")
         for axes in (left, right):
             axes.set_xlabel("epoch")

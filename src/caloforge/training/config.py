@@ -9,7 +9,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from caloforge.errors import FormatError, RequestError, nearest_name, unknown_name
-from caloforge.models.wgan_gp.settings import NetworkSettings
+from caloforge.models.networks.settings import ConvolutionalSettings, NetworkSettings
 from caloforge.random import MAX_SEED
 
 
@@ -30,20 +30,27 @@ class NeighbourConfig(TrainingConfig):
     model: Literal["neighbour"] = "neighbour"
 
 
-class WganGpConfig(TrainingConfig):
-    """How to train ``wgan-gp``; the defaults are the shipped model's."""
+class NetworkTraining(TrainingConfig):
+    """What every family of networks has to be told."""
 
-    model: Literal["wgan-gp"] = "wgan-gp"
-    network: NetworkSettings = NetworkSettings()
+    model: str
+    network: NetworkSettings
     pretraining_steps: int = Field(default=3000, ge=1, description="steps for each part that is fitted beforehand")
     epochs: int = Field(default=16, ge=1)
     batch_size: int = Field(default=128, ge=2)
+    averaging: float = Field(default=0.999, ge=0, lt=1, description="decay of the average of the generator's weights")
+
+
+class WganGpConfig(NetworkTraining):
+    """How to train ``wgan-gp``; the defaults are the shipped model's."""
+
+    model: Literal["wgan-gp"] = "wgan-gp"
+    network: ConvolutionalSettings = ConvolutionalSettings()
     critic_steps: int = Field(default=5, ge=1, description="critic steps a generator step")
     gradient_penalty: float = Field(default=10.0, ge=0)
     penalty_events: int = Field(default=32, ge=1, description="events of each batch that the penalty is taken on")
     generator_learning_rate: float = Field(default=5e-4, gt=0)
     critic_learning_rate: float = Field(default=1e-3, gt=0)
-    averaging: float = Field(default=0.999, ge=0, lt=1, description="decay of the average of the generator's weights")
 
 
 CONFIGS: dict[str, type[TrainingConfig]] = {"wgan-gp": WganGpConfig, "neighbour": NeighbourConfig}
@@ -72,10 +79,15 @@ def make_config(values: dict[str, Any]) -> TrainingConfig:
         place = ".".join(str(part) for part in first["loc"])
         if first["type"] == "extra_forbidden":
             known = CONFIGS[name].model_fields
-            nearest = nearest_name(str(first["loc"][-1]), [*known, *NetworkSettings.model_fields])
+            nearest = nearest_name(str(first["loc"][-1]), [*known, *_network_fields(CONFIGS[name])])
             hint = f"; did you mean {nearest!r}?" if nearest else f"; known: {', '.join(known)}"
             raise RequestError(f"training file: unknown key {place!r}{hint}") from None
         raise RequestError(f"training file: {place} = {first['input']!r}: {first['msg']}") from None
+
+
+def _network_fields(config: type[TrainingConfig]) -> list[str]:
+    settings = config.model_fields.get("network")
+    return [] if settings is None or settings.annotation is None else list(settings.annotation.model_fields)
 
 
 def load_config(path: str | Path) -> TrainingConfig:

@@ -1,81 +1,92 @@
-"""What is fitted before the adversarial training: moments given the conditions, and the regressor."""
+"""What is fitted before the steps: the representation of showers given the conditions, and parts of the critic."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
-from caloforge.models.wgan_gp.critic import Critic
-from caloforge.models.wgan_gp.generator import ShowerGenerator
-from caloforge.models.wgan_gp.moments import ConditionalMoments, censored_loss, gaussian_loss
-from caloforge.training.config import WganGpConfig
+from caloforge.models.networks.critic import Critic
+from caloforge.models.networks.generator import ShowerGenerator
+from caloforge.models.networks.marginals import Marginals
 from caloforge.training.data import Sample
 from caloforge.training.steps import batch_of, step_generator
 
+if TYPE_CHECKING:
+    from caloforge.training.config import NetworkTraining
+
 _PEAK_RATE = 4e-3
 _BATCH = 256
+_BLOCK = 1000
 
 
-def pretrain(
-    generator: ShowerGenerator,
-    critic: Critic,
-    sample: Sample,
-    config: WganGpConfig,
-    device: torch.device,
-    advance: Callable[[int], None],
-) -> None:
-    """Fit the response, the moments of cells and observables and the regressor on folded training showers, in place.
+class Pretraining:
+    """Fits parts of networks in place, on folded training showers.
 
     Args:
+        sample: the showers.
+        config: seed, and the steps of each part.
+        device: of the networks.
         advance: called with the number of steps done, for a progress display.
     """
-    visible = torch.from_numpy(sample.energies.sum(1) / sample.conditions.column("energy")).float().to(device)
-    generator.response.moments.standardise_with(visible[:, None])
-    with torch.no_grad():
-        observables = torch.cat(
-            [
-                critic.observables.values(*batch_of(sample, slice(start, start + 1000), device))
-                for start in range(0, len(sample), 1000)
-            ]
-        )
-    critic.observables.moments.standardise_with(observables)
-    features = generator.features(torch.from_numpy(sample.conditions.matrix).float().to(device))
 
-    def fit(name: str, part: torch.nn.Module, loss: Callable[[Tensor], Tensor]) -> None:
+    def __init__(
+        self, sample: Sample, config: NetworkTraining, device: torch.device, advance: Callable[[int], None]
+    ) -> None:
+        self.sample = sample
+        self.config = config
+        self.device = device
+        self.advance = advance
+        self.conditions = torch.from_numpy(sample.conditions.matrix).float().to(device)
+
+    def representation(self, generator: ShowerGenerator) -> None:
+        """The response and the marginals of the cells."""
+        sample = self.sample
+        visible = torch.from_numpy(sample.energies.sum(1) / sample.conditions.column("energy")).float().to(self.device)
+        moments = generator.response.moments
+        moments.standardise_with(visible[:, None])
+        features = generator.features(self.conditions)
+
+        def cells(rows: Tensor) -> Tensor:
+            energies, _ = batch_of(sample, rows, self.device)
+            marginals: Marginals = generator.cells(features[rows])
+            return marginals.censored_loss(generator.to_values(energies)).mean()
+
+        self._fit("response", moments, lambda rows: moments(features[rows]).loss(visible[rows, None]).mean())
+        with torch.no_grad():
+            generator.response.fit_quantiles(moments(features).pulls(visible[:, None])[:, 0])
+        self._fit("cells", generator.cells, cells)
+
+    def critic(self, critic: Critic, generator: ShowerGenerator) -> None:
+        """The moments of the critic's observables and its regressor."""
+        sample = self.sample
+        starts = range(0, len(sample), _BLOCK)
+        with torch.no_grad():
+            blocks = (batch_of(sample, slice(start, start + _BLOCK), self.device) for start in starts)
+            observables = torch.cat([critic.observables.values(*block) for block in blocks])
+        moments = critic.observables.moments
+        moments.standardise_with(observables)
+        features = generator.features(self.conditions)
+
+        def regression(rows: Tensor) -> Tensor:
+            energies, _ = batch_of(sample, rows, self.device)
+            misses: Tensor = critic.regressor(generator.to_values(energies)) - features[rows]
+            return misses.square().mean()
+
+        self._fit("observables", moments, lambda rows: moments(features[rows]).loss(observables[rows]).mean())
+        self._fit("regressor", critic.regressor, regression)
+
+    def _fit(self, name: str, part: torch.nn.Module, loss: Callable[[Tensor], Tensor]) -> None:
+        steps = self.config.pretraining_steps
         optimizer = torch.optim.Adam(part.parameters())
-        schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, _PEAK_RATE, config.pretraining_steps)
-        for step in range(config.pretraining_steps):
-            random = step_generator(config.seed, f"training/{name}", step)
-            value = loss(torch.randint(len(sample), (_BATCH,), generator=random))
+        schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, _PEAK_RATE, steps)
+        for step in range(steps):
+            random = step_generator(self.config.seed, f"training/{name}", step)
+            value = loss(torch.randint(len(self.sample), (_BATCH,), generator=random))
             optimizer.zero_grad()
             torch.autograd.backward(value)
             optimizer.step()
             schedule.step()
-            advance(1)
-
-    def cells(rows: Tensor) -> Tensor:
-        energies, _ = batch_of(sample, rows, device)
-        mean, deviation = generator.cells(features[rows])
-        return censored_loss(mean, deviation, generator.to_values(energies))
-
-    def regression(rows: Tensor) -> Tensor:
-        energies, _ = batch_of(sample, rows, device)
-        misses: Tensor = critic.regressor(generator.to_values(energies)) - features[rows]
-        return misses.square().mean()
-
-    def normal(moments: ConditionalMoments, values: Tensor) -> Callable[[Tensor], Tensor]:
-        def loss(rows: Tensor) -> Tensor:
-            mean, deviation = moments(features[rows])
-            return gaussian_loss(mean, deviation, values[rows])
-
-        return loss
-
-    fit("response", generator.response.moments, normal(generator.response.moments, visible[:, None]))
-    with torch.no_grad():
-        mean, deviation = generator.response.moments(features)
-        generator.response.fit_quantiles((visible - mean[:, 0]) / deviation[:, 0])
-    fit("observables", critic.observables.moments, normal(critic.observables.moments, observables))
-    fit("cells", generator.cells, cells)
-    fit("regressor", critic.regressor, regression)
+            self.advance(1)

@@ -16,7 +16,7 @@ from caloforge.models.bundle import SUFFIX, Domain, file_digest
 from caloforge.models.neighbour import fit_neighbour
 from caloforge.showers import ShowerFile
 from caloforge.showers.atomic import check_output
-from caloforge.training.config import TrainingConfig, WganGpConfig, load_config, make_config
+from caloforge.training.config import NetworkTraining, TrainingConfig, load_config, make_config
 from caloforge.training.data import STAGED, check_size
 
 
@@ -64,8 +64,8 @@ def train(
         check_same(file.detector, expected, str(data), f"the detector {expected.name}", advice)
         check_size(file, settings.validation_events)
         job = Job(file, output, overwrite=overwrite, progress=progress)
-        if isinstance(settings, WganGpConfig):
-            return _train_wgan_gp(job, settings)
+        if isinstance(settings, NetworkTraining):
+            return _train_network(job, settings)
         return _train_neighbour(job, settings)
 
 
@@ -85,10 +85,10 @@ def _train_neighbour(job: Job, settings: TrainingConfig) -> dict[str, Any]:
     return {"events": stop}
 
 
-def _train_wgan_gp(job: Job, settings: WganGpConfig) -> dict[str, Any]:
+def _train_network(job: Job, settings: NetworkTraining) -> dict[str, Any]:
     for module in ("torch", "lightning_fabric", "onnx", "onnxscript"):
         require(module, "train")
-    from caloforge.training import wgan_gp
+    from caloforge.training import loop
 
     file = job.file
     domain = Domain.covered(file.conditions()[: len(file) - settings.validation_events])
@@ -104,10 +104,10 @@ def _train_wgan_gp(job: Job, settings: WganGpConfig) -> dict[str, Any]:
     }
     folder = job.output.with_name(job.output.name + ".training")
     folder.mkdir(exist_ok=True)
-    metrics = wgan_gp.train_wgan_gp(
+    metrics = loop.train_network(
         file, settings, job.output, folder, domain, provenance, overwrite=job.overwrite, progress=job.progress
     )
-    for name in (STAGED, wgan_gp.CHECKPOINT):
+    for name in (STAGED, loop.CHECKPOINT):
         (folder / name).unlink()
     if not any(folder.iterdir()):
         folder.rmdir()

@@ -1,4 +1,4 @@
-"""The networks of wgan-gp: symmetry, conservation, known distributions, and what is exported."""
+"""The networks: symmetry, conservation, known distributions, and what is exported."""
 
 from __future__ import annotations
 
@@ -14,21 +14,22 @@ import onnxruntime  # noqa: E402
 from caloforge.detector import Detector, detector_from_toml, draw_conditions, mirror_cells  # noqa: E402
 from caloforge.errors import FormatError  # noqa: E402
 from caloforge.models.bundle import Domain, read_bundle, write_bundle  # noqa: E402
-from caloforge.models.wgan_gp.conditions import ConditionFeatures  # noqa: E402
-from caloforge.models.wgan_gp.critic import Critic, PatchConvolution  # noqa: E402
-from caloforge.models.wgan_gp.generator import ShowerGenerator  # noqa: E402
-from caloforge.models.wgan_gp.moments import ResponseModel, censored_loss  # noqa: E402
-from caloforge.models.wgan_gp.sampler import TorchSampler, export_onnx, load_torch_sampler, save_weights  # noqa: E402
-from caloforge.models.wgan_gp.settings import NetworkSettings  # noqa: E402
+from caloforge.models.networks.conditions import ConditionFeatures  # noqa: E402
+from caloforge.models.networks.critic import Critic, PatchConvolution  # noqa: E402
+from caloforge.models.networks.families import shower_generator  # noqa: E402
+from caloforge.models.networks.generator import ShowerGenerator  # noqa: E402
+from caloforge.models.networks.marginals import Marginals, ResponseModel  # noqa: E402
+from caloforge.models.networks.sampler import TorchSampler, export_onnx, load_torch_sampler, save_weights  # noqa: E402
+from caloforge.models.networks.settings import ConvolutionalSettings  # noqa: E402
 from caloforge.random import normals  # noqa: E402
 
-SMALL = NetworkSettings(latent=3, maps=2, channels=3, critic_channels=4, hidden=8)
+SMALL = ConvolutionalSettings(latent=3, maps=2, channels=3, critic_channels=4, hidden=8)
 
 
 @pytest.fixture(scope="module")
 def generator(lhcb: Detector) -> ShowerGenerator:
     torch.manual_seed(5)
-    made = ShowerGenerator(lhcb, SMALL)
+    made = shower_generator("wgan-gp", lhcb, SMALL)
     made.response.moments.offset.fill_(0.15)
     made.response.moments.scale.fill_(0.005)
     return made.eval()
@@ -112,7 +113,7 @@ def test_censored_loss_is_least_at_the_true_moments() -> None:
 
     def loss(mean: float, deviation: float) -> float:
         like = torch.ones_like(values)
-        return float(censored_loss(mean * like, deviation * like, values, edge=1e-9))
+        return float(Marginals(mean * like, deviation * like).censored_loss(values, edge=1e-9).mean())
 
     least = loss(0.3, 1.0)
     assert all(loss(*other) > least for other in ((0.2, 1.0), (0.4, 1.0), (0.3, 0.9), (0.3, 1.1)))
@@ -158,7 +159,7 @@ def test_onnx_gives_the_same_bits_in_any_batch_and_agrees_with_torch(
 def test_weights_come_back_from_a_bundle(
     tmp_path: Path, lhcb: Detector, generator: ShowerGenerator, conditions: np.ndarray, noise: np.ndarray
 ) -> None:
-    def bundle(name: str, settings: NetworkSettings) -> Path:
+    def bundle(name: str, settings: ConvolutionalSettings) -> Path:
         return write_bundle(
             tmp_path / name,
             family="wgan-gp",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -17,6 +18,34 @@ def dense(*widths: int) -> nn.Sequential:
     for inputs, outputs in itertools.pairwise(widths):
         layers += [nn.Linear(inputs, outputs), nn.SiLU()]
     return nn.Sequential(*layers[:-1])
+
+
+class Marginals(NamedTuple):
+    """Normal distributions of K quantities, mean and deviation (N, K); a pull is (x - mean) / deviation."""
+
+    mean: Tensor
+    deviation: Tensor
+
+    def values(self, pulls: Tensor) -> Tensor:
+        """x (N, K) of pulls (N, K)."""
+        return self.mean + self.deviation * pulls
+
+    def pulls(self, values: Tensor) -> Tensor:
+        """Pulls (N, K) of x (N, K); the inverse of :meth:`values`."""
+        return (values - self.mean) / self.deviation
+
+    def loss(self, values: Tensor) -> Tensor:
+        """Negative log-likelihood (N, K) of x, without the constant."""
+        return 0.5 * self.pulls(values).square() + torch.log(self.deviation)
+
+    def censored_loss(self, values: Tensor, *, edge: float = 0.02) -> Tensor:
+        """Negative log-likelihood (N, K) of max(0, x): a cell is off (x <= edge), or on with a value.
+
+        Source: J. Tobin, "Estimation of relationships for limited dependent variables", Econometrica 26 (1958) 24.
+        """
+        on = self.loss(values) + 0.5 * math.log(2 * math.pi)
+        off = -torch.special.log_ndtr(self.pulls(torch.full_like(values, edge)))
+        return torch.where(values > edge, on, off)
 
 
 class ConditionalMoments(nn.Module):
@@ -39,27 +68,10 @@ class ConditionalMoments(nn.Module):
         self.offset.copy_(values.mean(0))
         self.scale.copy_(values.std(0).clamp_min(1e-6))
 
-    def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, features: Tensor) -> Marginals:
         """Features (N, C) to mean and deviation, both (N, K), in the units of the quantities."""
         mean, log_deviation = self.network(features).chunk(2, 1)
-        return self.offset + self.scale * mean, self.scale * torch.exp(log_deviation)
-
-
-def gaussian_loss(mean: Tensor, deviation: Tensor, values: Tensor) -> Tensor:
-    """Mean negative log-likelihood of normal values, without the constant."""
-    pull = (values - mean) / deviation
-    return (0.5 * pull.square() + torch.log(deviation)).mean()
-
-
-def censored_loss(mean: Tensor, deviation: Tensor, values: Tensor, *, edge: float = 0.02) -> Tensor:
-    """Mean negative log-likelihood of max(0, normal): a cell is off (v <= edge), or on with a value.
-
-    Source: J. Tobin, "Estimation of relationships for limited dependent variables", Econometrica 26 (1958) 24.
-    """
-    pull = (values - mean) / deviation
-    on = 0.5 * pull.square() + torch.log(deviation) + 0.5 * math.log(2 * math.pi)
-    off = -torch.special.log_ndtr((edge - mean) / deviation)
-    return torch.where(values > edge, on, off).mean()
+        return Marginals(self.offset + self.scale * mean, self.scale * torch.exp(log_deviation))
 
 
 class ResponseModel(nn.Module):
@@ -85,10 +97,10 @@ class ResponseModel(nn.Module):
 
     def forward(self, features: Tensor, normal: Tensor) -> Tensor:
         """Features (N, C) and standard normal numbers (N,) to E_vis / E (N,), positive."""
-        mean, deviation = self.moments(features)
+        marginal = self.moments(features)
         slopes = self.quantiles.diff() / self.knots.diff()
         bends = torch.cat([slopes[:1], slopes.diff()])
         z = normal.clamp(-3.5, 3.5)[:, None]
         residual = self.quantiles[0] + (torch.relu(z - self.knots[:-1]) * bends).sum(1)
-        response: Tensor = mean[:, 0] + deviation[:, 0] * residual
+        response: Tensor = marginal.values(residual[:, None])[:, 0]
         return response.clamp_min(1e-3)

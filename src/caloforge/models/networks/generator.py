@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from caloforge.models.wgan_gp.conditions import ConditionFeatures, MirrorFold
-from caloforge.models.wgan_gp.moments import ConditionalMoments, ResponseModel, dense
-from caloforge.models.wgan_gp.settings import NetworkSettings
+from caloforge.models.networks.conditions import ConditionFeatures, MirrorFold
+from caloforge.models.networks.marginals import ConditionalMoments, Marginals, ResponseModel, dense
+from caloforge.models.networks.settings import ConvolutionalSettings, NetworkSettings
 from caloforge.transforms import energy_of_log, log_of_energy
 
 if TYPE_CHECKING:
@@ -19,20 +20,36 @@ if TYPE_CHECKING:
 _MAX_VALUE = 14.0  # ln(1 + e/epsilon) that no cell exceeds; keeps exp finite whatever the noise
 
 
-class PullNetwork(nn.Module):
+class PullNetwork(nn.Module, ABC):
+    """What a family is: pulls of all cells, standard normal as far as the marginals are right, from noise.
+
+    Attributes:
+        noise_width: normal numbers that one shower takes; the first also decides the visible energy.
+    """
+
+    noise_width: int
+
+    @abstractmethod
+    def forward(self, features: Tensor, noise: Tensor, cells: Marginals) -> Tensor:
+        """Features (N, C), noise (N, noise_width), marginals of the cells -> pulls (N, n_cells)."""
+
+
+class ConvolutionalPulls(PullNetwork):
     """Pulls (v - mean) / deviation of all cells from noise: a dense map of the latent numbers, then convolutions.
 
     The latent numbers make what cells have in common (how deep the shower starts, how it leans); the number of each
     cell makes what it has alone; the convolutions tie neighbours together.
     """
 
-    def __init__(self, n_features: int, shape: tuple[int, int], settings: NetworkSettings) -> None:
+    def __init__(self, n_features: int, shape: tuple[int, int], settings: ConvolutionalSettings) -> None:
         super().__init__()
         self.shape = shape
         self.maps = settings.maps
+        self.n_common = 1 + settings.latent
         n_cells = shape[0] * shape[1]
+        self.noise_width = self.n_common + n_cells
         hidden, channels = settings.hidden, settings.channels
-        self.latent = dense(n_features + settings.latent + 1, hidden, hidden, n_cells * settings.maps)
+        self.latent = dense(n_features + self.n_common, hidden, hidden, n_cells * settings.maps)
         last = nn.Conv2d(channels, 1, 1)
         self.convolutions = nn.Sequential(
             nn.Conv2d(settings.maps + 3, channels, 3, padding=1),
@@ -47,10 +64,10 @@ class PullNetwork(nn.Module):
         assert last.bias is not None
         nn.init.zeros_(last.bias)
 
-    def forward(self, features: Tensor, common: Tensor, single: Tensor, mean: Tensor, deviation: Tensor) -> Tensor:
-        """Features (N, C), noise (N, 1 + latent) and (N, n_cells), moments of the cells -> pulls (N, n_cells)."""
+    def forward(self, features: Tensor, noise: Tensor, cells: Marginals) -> Tensor:
+        common, single = noise[:, : self.n_common], noise[:, self.n_common :]
         maps = self.latent(torch.cat([features, common], 1)).view(-1, self.maps, *self.shape)
-        images = [single, mean / 3, torch.log(deviation)]
+        images = [single, cells.mean / 3, torch.log(cells.deviation)]
         stack = torch.cat([maps, *(image.view(-1, 1, *self.shape) for image in images)], 1)
         local: Tensor = self.convolutions(stack.contiguous(memory_format=torch.channels_last)).reshape(single.shape)
         pulls: Tensor = local + self.own * single + self.shared * maps[:, 0].reshape(single.shape)
@@ -62,23 +79,22 @@ class ShowerGenerator(nn.Module):
 
     1. Reflect the conditions into one quadrant (``MirrorFold``).
     2. Draw the visible energy from ``ResponseModel``.
-    3. v = max(0, mean + deviation * pull): moments of each cell given the conditions, pulls from ``PullNetwork``; a
-       cell below zero is off. e = epsilon (exp(v) - 1).
+    3. v = max(0, mean + deviation * pull): moments of each cell given the conditions, pulls from the ``PullNetwork`` of
+       the family; a cell below zero is off. e = epsilon (exp(v) - 1).
     4. Scale the cells to the visible energy; reflect back.
     """
 
-    def __init__(self, detector: Detector, settings: NetworkSettings) -> None:
+    def __init__(self, detector: Detector, settings: NetworkSettings, pulls: PullNetwork) -> None:
         super().__init__()
         n_features = len(detector.conditions)
         self.energy_column = detector.column("energy")
         self.epsilon = settings.epsilon
-        self.noise_width = settings.noise_width(detector.n_cells)
-        self.n_common = 1 + settings.latent
+        self.noise_width = pulls.noise_width
         self.fold = MirrorFold(detector)
         self.features = ConditionFeatures(detector)
         self.cells = ConditionalMoments(n_features, detector.n_cells, settings.hidden)
         self.response = ResponseModel(n_features, settings.hidden // 2)
-        self.pulls = PullNetwork(n_features, detector.cells.shape, settings)
+        self.pulls = pulls
 
     def to_values(self, energies: Tensor) -> Tensor:
         """v = ln(1 + e / epsilon)."""
@@ -90,13 +106,17 @@ class ShowerGenerator(nn.Module):
         energies: Tensor = energy_of_log(values.clamp(0.0, _MAX_VALUE), self.epsilon)
         return energies
 
+    def pulls_of(self, energies: Tensor, conditions: Tensor) -> Tensor:
+        """Pulls of energies, both (N, n_cells), under folded conditions (N, C); of cells that are off, of v = 0."""
+        cells: Marginals = self.cells(self.features(conditions))
+        return cells.pulls(self.to_values(energies))
+
     def folded(self, conditions: Tensor, noise: Tensor) -> Tensor:
         """Energies (N, n_cells) for conditions that are folded already."""
         features = self.features(conditions)
-        common, single = noise[:, : self.n_common], noise[:, self.n_common :]
-        visible = self.response(features, common[:, 0]) * conditions[:, self.energy_column]
-        mean, deviation = self.cells(features)
-        energies = self.to_energies(mean + deviation * self.pulls(features, common, single, mean, deviation))
+        visible = self.response(features, noise[:, 0]) * conditions[:, self.energy_column]
+        cells = self.cells(features)
+        energies = self.to_energies(cells.values(self.pulls(features, noise, cells)))
         scaled: Tensor = energies * (visible / energies.sum(1).clamp_min(1e-3))[:, None]
         return scaled
 

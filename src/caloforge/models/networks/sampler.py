@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from caloforge.errors import FormatError, WorkError, require
 from caloforge.models.base import PARITY, Sampler
-from caloforge.models.wgan_gp.generator import ShowerGenerator
-from caloforge.models.wgan_gp.settings import NetworkSettings
+from caloforge.models.networks.families import settings_of, shower_generator
+from caloforge.models.networks.generator import ShowerGenerator
 from caloforge.random import normals
 
 if TYPE_CHECKING:
@@ -48,12 +48,12 @@ def save_weights(generator: ShowerGenerator) -> bytes:
 
 
 def load_torch_sampler(bundle: Bundle) -> Sampler:
-    """The sampler of a wgan-gp bundle on torch, on the CPU.
+    """The sampler of a bundle with networks on torch, on the CPU.
 
     Raises:
         FormatError: the weights do not fit the networks that the bundle's configuration describes.
     """
-    generator = ShowerGenerator(bundle.detector, NetworkSettings(**bundle.config["network"]))
+    generator = shower_generator(bundle.family, bundle.detector, settings_of(bundle.family, bundle.config["network"]))
     try:
         generator.load_state_dict(safetensors.torch.load(bundle.part("weights.safetensors")))
     except RuntimeError as error:

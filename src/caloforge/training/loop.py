@@ -1,37 +1,48 @@
-"""Train ``wgan-gp``: pretraining, epochs with validation, checkpoints, the best epoch into a bundle."""
+"""The course of a training, whatever the family: epochs with validation, checkpoints, the best epoch into a bundle."""
 
 from __future__ import annotations
 
 import json
+import math
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from lightning_fabric import Fabric
+from numpy.typing import NDArray
 from torch import Tensor
 
+from caloforge.detector import Detector
 from caloforge.errors import RequestError, WorkError
 from caloforge.models.bundle import Domain, write_bundle
-from caloforge.models.wgan_gp.sampler import export_onnx, save_weights
+from caloforge.models.networks.generator import ShowerGenerator
+from caloforge.models.networks.sampler import export_onnx, save_weights
 from caloforge.progress import progress_bar
+from caloforge.random import normals
 from caloforge.showers import ShowerFile
-from caloforge.training.adversarial import Adversaries, Losses
+from caloforge.training.adversarial import Adversaries
 from caloforge.training.checkpoint import load_checkpoint, module_tensors, save_checkpoint
-from caloforge.training.config import WganGpConfig
-from caloforge.training.data import stage
-from caloforge.training.pretraining import pretrain
+from caloforge.training.config import NetworkTraining
+from caloforge.training.data import Sample, stage
+from caloforge.training.steps import batch_of
+from caloforge.training.trainer import Trainer
 from caloforge.training.validation import binned_distances, score
 
 CHECKPOINT = "checkpoint.safetensors"
 CHECKPOINT_STEPS = 100
+_VALIDATION_BLOCK = 500
+
+TRAINERS: dict[str, Callable[[Detector, Any, Fabric], Trainer]] = {"wgan-gp": Adversaries}
+"""What trains each family."""
 
 
-def train_wgan_gp(
+def train_network(
     file: ShowerFile,
-    config: WganGpConfig,
+    config: NetworkTraining,
     output: Path,
     folder: Path,
     domain: Domain,
@@ -61,7 +72,7 @@ def train_wgan_gp(
     total = steps * config.epochs
     identity = {"config": config.model_dump(mode="json"), "data": provenance["data_sha256"]}
     path = folder / CHECKPOINT
-    adversaries = Adversaries(detector, config, fabric)
+    trainer = TRAINERS[config.model](detector, config, fabric)
     history: list[dict[str, Any]] = []
     best: dict[str, Tensor] = {}
     done, seconds = 0, 0.0
@@ -72,7 +83,7 @@ def train_wgan_gp(
                 f"{folder} holds a training with other data or settings; remove the folder to start afresh, "
                 "or give what it was started with"
             )
-        adversaries.restore(parts)
+        trainer.restore(parts)
         best, history, done, seconds = parts.get("best", {}), numbers["history"], numbers["step"], numbers["seconds"]
         say(f"resuming after step {done} of {total}")
     started = time.monotonic() - seconds
@@ -80,45 +91,37 @@ def train_wgan_gp(
     def checkpoint(step: int) -> None:
         elapsed = time.monotonic() - started
         numbers = {"identity": identity, "step": step, "history": history, "seconds": elapsed}
-        save_checkpoint(path, {**adversaries.state(), "best": best}, numbers)
+        save_checkpoint(path, {**trainer.state(), "best": best}, numbers)
 
     if not path.exists():
-        with progress_bar("pretraining", 4 * config.pretraining_steps, show=progress, unit="steps") as advance:
-            pretrain(adversaries.generator, adversaries.critic, split.training, config, fabric.device, advance)
-        adversaries.start()
+        with progress_bar("pretraining", trainer.pretraining_steps, show=progress, unit="steps") as advance:
+            trainer.pretrain(split.training, advance)
+        trainer.start()
         checkpoint(0)
     for epoch in range(done // steps, config.epochs):
         first = max(done, epoch * steps)
+        losses: dict[str, float] = {}
         with progress_bar(
             f"epoch {epoch + 1}/{config.epochs}", steps, show=progress, unit="steps", done=first - epoch * steps
         ) as advance:
             for step in range(first, (epoch + 1) * steps):
-                losses = adversaries.step(split.training, step, total)
+                losses = trainer.step(split.training, step, total)
                 _require_finite(losses, step)
                 advance(1)
                 if (step + 1) % CHECKPOINT_STEPS == 0 and step + 1 < (epoch + 1) * steps:
                     checkpoint(step + 1)
-        distances = binned_distances(
-            adversaries.validation_showers(split.validation), split.validation.energies, split.validation.conditions
-        )
-        history.append(
-            {
-                "epoch": epoch + 1,
-                "score": score(distances),
-                "critic_distance": losses.distance,
-                "penalty": losses.penalty,
-                "distances": distances,
-            }
-        )
+        made = _validation_showers(trainer.average, split.validation, config.seed, fabric.device)
+        distances = binned_distances(made, split.validation.energies, split.validation.conditions)
+        history.append({"epoch": epoch + 1, "score": score(distances), "losses": losses, "distances": distances})
         if min(history, key=lambda entry: entry["score"]) is history[-1]:
-            best = {name: tensor.clone() for name, tensor in module_tensors(adversaries.average).items()}
+            best = {name: tensor.clone() for name, tensor in module_tensors(trainer.average).items()}
         checkpoint((epoch + 1) * steps)
         say(
             f"epoch {epoch + 1}: validation score {history[-1]['score']:.4f} "
             f"(worst {max(distances, key=lambda name: distances[name])} {max(distances.values()):.3f}), "
-            f"critic distance {losses.distance:.3f}"
+            + ", ".join(f"{name} {value:.3f}" for name, value in losses.items())
         )
-    adversaries.average.load_state_dict(best)
+    trainer.average.load_state_dict(best)
     chosen = min(history, key=lambda entry: entry["score"])
     metrics = {
         "best_epoch": chosen["epoch"],
@@ -126,10 +129,10 @@ def train_wgan_gp(
         "validation_distances": chosen["distances"],
         "training_seconds": time.monotonic() - started,
     }
-    generator = adversaries.average.cpu()
+    generator = trainer.average.cpu()
     write_bundle(
         output,
-        family="wgan-gp",
+        family=config.model,
         detector=detector,
         domain=domain,
         noise_width=generator.noise_width,
@@ -146,9 +149,23 @@ def train_wgan_gp(
     return metrics
 
 
-def _require_finite(losses: Losses, step: int) -> None:
-    if not np.isfinite([losses.distance, losses.penalty]).all():
+def _validation_showers(
+    generator: ShowerGenerator, sample: Sample, seed: int, device: torch.device
+) -> NDArray[np.float32]:
+    """Showers at the conditions of a folded sample, with the same noise every time."""
+    showers = np.empty_like(sample.energies)
+    for start in range(0, len(sample), _VALIDATION_BLOCK):
+        _, conditions = batch_of(sample, slice(start, start + _VALIDATION_BLOCK), device)
+        noise = normals(seed, "validation", start, len(conditions), generator.noise_width)
+        with torch.inference_mode():
+            made = generator.folded(conditions, torch.from_numpy(noise).to(conditions.device))
+        showers[start : start + _VALIDATION_BLOCK] = made.cpu().numpy()
+    return showers
+
+
+def _require_finite(losses: dict[str, float], step: int) -> None:
+    if not all(math.isfinite(value) for value in losses.values()):
+        named = ", ".join(f"{name} {value}" for name, value in losses.items())
         raise WorkError(
-            f"the losses of step {step + 1} are not finite (distance {losses.distance}, penalty {losses.penalty}); "
-            "lower the learning rates in the training file"
+            f"the losses of step {step + 1} are not finite ({named}); lower the learning rates in the training file"
         )

@@ -8,9 +8,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from caloforge.models.wgan_gp.generator import ShowerGenerator, pad_to_multiple
-from caloforge.models.wgan_gp.moments import ConditionalMoments, dense
-from caloforge.models.wgan_gp.settings import NetworkSettings
+from caloforge.models.networks.generator import ShowerGenerator, pad_to_multiple
+from caloforge.models.networks.marginals import ConditionalMoments, Marginals, dense
+from caloforge.models.networks.settings import ConvolutionalSettings
 from caloforge.observables import compute, observables_for, soft_sparsities
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ class ImageFeatures(nn.Module):
 class Regressor(nn.Module):
     """Values v (N, n_cells) of a shower back to its condition features (N, C); trained on full simulation, frozen."""
 
-    def __init__(self, detector: Detector, settings: NetworkSettings) -> None:
+    def __init__(self, detector: Detector, settings: ConvolutionalSettings) -> None:
         super().__init__()
         self.image = ImageFeatures(detector.cells.shape, 1, settings.critic_channels // 2, settings.hidden)
         self.head = nn.Linear(settings.hidden, len(detector.conditions))
@@ -78,7 +78,7 @@ class ObservableFeatures(nn.Module):
     through their smooth form.
     """
 
-    def __init__(self, detector: Detector, settings: NetworkSettings) -> None:
+    def __init__(self, detector: Detector, settings: ConvolutionalSettings) -> None:
         super().__init__()
         self.detector = detector
         table = observables_for(detector)
@@ -94,8 +94,8 @@ class ObservableFeatures(nn.Module):
         return torch.cat([smooth, soft_sparsities(energies, self.detector.sparsity_thresholds)], 1)
 
     def forward(self, energies: Tensor, conditions: Tensor, features: Tensor) -> Tensor:
-        mean, deviation = self.moments(features)
-        pulls: Tensor = (self.values(energies, conditions) - mean) / deviation
+        expected: Marginals = self.moments(features)
+        pulls = expected.pulls(self.values(energies, conditions))
         return pulls.clamp(-8.0, 8.0)
 
 
@@ -107,7 +107,7 @@ class Critic(nn.Module):
     what was asked for; both are frozen.
     """
 
-    def __init__(self, detector: Detector, settings: NetworkSettings) -> None:
+    def __init__(self, detector: Detector, settings: ConvolutionalSettings) -> None:
         super().__init__()
         n_features = len(detector.conditions)
         hidden = settings.hidden
@@ -125,12 +125,14 @@ class Critic(nn.Module):
     def forward(self, pulls: Tensor, conditions: Tensor, generator: ShowerGenerator) -> Tensor:
         """Pulls (N, n_cells), folded conditions (N, C) -> scores (N,); ``generator`` lends its frozen cell moments."""
         features = generator.features(conditions)
-        mean, deviation = generator.cells(features)
-        energies = generator.to_energies(mean + deviation * pulls)
+        cells = generator.cells(features)
+        energies = generator.to_energies(cells.values(pulls))
         values = generator.to_values(energies)
         observables = self.observables(energies, conditions, features)
         misses = 10 * (self.regressor(values) - features)
-        images = torch.stack([pulls.clamp(*_PULL_RANGE), values / 3, torch.sigmoid(8 * (values - 0.3)), mean / 3], -1)
+        images = torch.stack(
+            [pulls.clamp(*_PULL_RANGE), values / 3, torch.sigmoid(8 * (values - 0.3)), cells.mean / 3], -1
+        )
         image = self.image(images)
         numbers = self.numbers(torch.cat([observables, misses, features], 1))
         score: Tensor = self.head(torch.cat([image, numbers, features], 1))

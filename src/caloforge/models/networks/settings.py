@@ -6,17 +6,18 @@ from pydantic import BaseModel, ConfigDict, Field
 
 
 class NetworkSettings(BaseModel):
-    """Architecture of generator, critic and the networks of conditional moments; an unknown key is an error."""
+    """The representation of showers that all families share; an unknown key is an error."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     epsilon: float = Field(default=0.3, gt=0, description="energy below which the log representation is linear, MeV")
+    hidden: int = Field(default=128, ge=1, description="width of the dense layers")
+
+
+class ConvolutionalSettings(NetworkSettings):
+    """Generator and critic of ``wgan-gp``."""
+
     latent: int = Field(default=32, ge=1, description="latent normal numbers a shower, beside one a cell")
     maps: int = Field(default=3, ge=1, description="images that the latent numbers are mapped to")
     channels: int = Field(default=16, ge=1, description="channels of the generator's convolutions")
     critic_channels: int = Field(default=32, ge=1, description="channels of the critic's first convolution")
-    hidden: int = Field(default=128, ge=1, description="width of the dense layers")
-
-    def noise_width(self, n_cells: int) -> int:
-        """Normal numbers that one shower takes: one for the total energy, the latent ones, one a cell."""
-        return 1 + self.latent + n_cells
