@@ -10,21 +10,13 @@ on with the next network. Writes ``benchmarks/results/floors.json`` and ``floors
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import caloforge
-from caloforge.evaluation import Evaluation, Measured, evaluate
-from caloforge.evaluation.collect import collect
+from caloforge.evaluation import Evaluation, evaluate
 from caloforge.evaluation.metrics import METRICS
-from caloforge.evaluation.network_inputs import NetworkPlan
-from caloforge.evaluation.network_rows import network_tasks
-from caloforge.evaluation.results import WholeShower
-from caloforge.evaluation.rows import features
-from caloforge.evaluation.whole import head
 from caloforge.reports import write_report
 from caloforge.reports.wording import WHOLE_SHOWERS
 from caloforge.showers import ShowerFile, save
@@ -42,21 +34,6 @@ def halves(data: Path, work: Path) -> tuple[Path, Path]:
                 showers = file.read(number * EVENTS, (number + 1) * EVENTS)
                 save(path, showers, source="geant4", provenance=file.provenance)
     return sample, reference
-
-
-def networks(paths: tuple[Path, Path], names: list[str], work: Path) -> Iterator[WholeShower]:
-    """The rows that `evaluate --full` adds, each kept in the work folder once it is there."""
-    sample, reference = (collect(path, progress=print) for path in paths)
-    x, y = (features(item, names, depth=True) for item in (sample, reference))
-    events = (head(sample, 0), head(reference, 0))
-    for name, task in network_tasks(
-        sample, reference, paths, events, x, y, NetworkPlan(), paired=False, seed=0, report=print
-    ):
-        kept = work / f"{name}.json"
-        if not kept.exists():
-            kept.write_text(json.dumps(dataclasses.asdict(task()[0])))
-        row = json.loads(kept.read_text())
-        yield WholeShower(**row | {key: Measured(**row[key]) for key in ("value", "floor")})
 
 
 def aucs(found: Evaluation) -> list[tuple[str, float, float]]:
@@ -136,18 +113,8 @@ def main() -> None:
     arguments = parser.parse_args()
     arguments.work.mkdir(exist_ok=True)
     paths = halves(arguments.data, arguments.work)
-    found = evaluate(*paths, progress=print)
-    write(found)
-    names = [item.name for item in found.samples[0].distances]
-    for row in networks(paths, names, arguments.work):
-        (sample,) = found.samples
-        found = dataclasses.replace(found, samples=[dataclasses.replace(sample, whole=[*sample.whole, row])])
-        write(found)
+    found = evaluate(*paths, full=True, keep=arguments.work / "networks", progress=print)
     write_report(found, arguments.work / "report", overwrite=True)
-
-
-def write(found: Evaluation) -> None:
-    """The figures that there are: an interrupted run leaves those it has."""
     RESULTS.mkdir(exist_ok=True)
     record = {"version": found.version, "events": EVENTS, "aucs": aucs(found), "distances": distances(found)}
     (RESULTS / "floors.json").write_text(json.dumps(record, indent=1) + "\n")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -19,7 +20,9 @@ from caloforge.evaluation.network_inputs import (
     normalised_low_level,
     scaled_conditions,
 )
-from caloforge.evaluation.networks import DenseClassifier, NetworkScore, ResNet18, score_network
+from caloforge.evaluation.network_scores import KeptScores, NetworkScore
+from caloforge.evaluation.networks import DenseClassifier, ResNet18, score_network
+from caloforge.evaluation.results import Measured
 from caloforge.showers import Showers
 
 SHORT = Training(epochs=8, batch=50, rate=2e-3)
@@ -108,3 +111,34 @@ def test_bad_inputs_are_refused() -> None:
         with pytest.raises(RequestError, match=message):
             score_network(lambda: DenseClassifier(3, 1, 4), bad, good, SHORT, paired=False, seed=1)
     assert dataclasses.replace(SHORT, epochs=1).epochs == 1
+
+
+def test_a_score_that_is_kept_is_not_computed_again_unless_something_differs(tmp_path: Path) -> None:
+    x, y = (np.random.default_rng(number).normal(size=(60, 3)).astype(np.float32) for number in (1, 2))
+    trained: list[str] = []
+
+    def score(scores: KeptScores, name: str, sample: np.ndarray, seed: int = 0) -> NetworkScore:
+        def train() -> NetworkScore:
+            trained.append(name)
+            return NetworkScore(Measured(0.5 + len(trained) / 100, 0.01), Measured(0.5, 0.02), 0.6, 0.4, 3, 60)
+
+        return scores.score(sample, y, {"seed": seed}, train)
+
+    folder = tmp_path / "kept"
+    first = score(KeptScores(folder), "first", x)
+    again = KeptScores(folder)
+    assert score(again, "the same", x) == first
+    assert score(again, "another seed", x, seed=1) != first
+    moved = x.copy()
+    moved[7, 2] = np.nextafter(moved[7, 2], np.float32(9))
+    assert score(again, "one bit", moved) != first
+    assert trained == ["first", "another seed", "one bit"]
+
+    for path in folder.iterdir():
+        path.write_text("{")
+    score(KeptScores(folder), "damaged", x)
+    assert trained[-1] == "damaged"
+
+    (folder / "notes.txt").touch()  # of the user
+    KeptScores(folder).remove()
+    assert [path.name for path in folder.iterdir()] == ["notes.txt"]

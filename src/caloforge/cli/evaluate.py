@@ -13,6 +13,7 @@ import typer
 from caloforge.evaluation import Evaluation
 from caloforge.evaluation import evaluate as run
 from caloforge.evaluation.collect import Progress
+from caloforge.evaluation.network_scores import KeptScores
 from caloforge.evaluation.ranking import COLUMNS, best
 from caloforge.reports import check_report_folder, write_report
 from caloforge.reports.wording import DASH, ranked, size, verdict
@@ -33,13 +34,21 @@ def evaluate(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a report that is there.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
 ) -> None:
-    """Compare files of showers with a reference and write a report."""
+    """Compare files of showers with a reference and write a report.
+
+    What the networks of --full found is kept beside the report until it is written: the same command goes on after an
+    interruption.
+    """
     check_report_folder(output, overwrite=overwrite)
+    keep = output.with_name(output.name + ".networks")
     with _progress(show=not as_json) as progress:
-        found = run(files, reference, quick=quick, full=full, training=training, seed=seed, progress=progress)
+        found = run(
+            files, reference, quick=quick, full=full, keep=keep, training=training, seed=seed, progress=progress
+        )
         progress("writing the report", 0, 1)
         page = write_report(found, output, overwrite=overwrite)
         progress("writing the report", 1, 1)
+    KeptScores(keep).remove()
     if as_json:
         typer.echo(json.dumps({"report": str(page), **found.to_json()}, allow_nan=False))
     else:

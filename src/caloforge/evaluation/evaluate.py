@@ -31,6 +31,7 @@ from caloforge.evaluation.distances import compare, histogram_edges, why_not
 from caloforge.evaluation.grid import compare_grids, grids
 from caloforge.evaluation.histograms import histograms
 from caloforge.evaluation.network_inputs import NetworkPlan
+from caloforge.evaluation.network_scores import KeptScores
 from caloforge.evaluation.ranking import ranking
 from caloforge.evaluation.reconstruction import compare_reconstruction
 from caloforge.evaluation.regions import PartClassifier, compare_regions
@@ -78,6 +79,7 @@ def evaluate(
     *,
     quick: bool = False,
     full: bool = False,
+    keep: str | Path | None = None,
     training: str | Path | None = None,
     seed: int = 0,
     max_events: int | None = None,
@@ -95,6 +97,7 @@ def evaluate(
         quick: fewer random draws: errors and floors are rougher, values are the same (the classifier's apart); and no
             figures of whole showers.
         full: train neural networks as well (extra `train`; hours on a CPU).
+        keep: folder for what the networks found: an evaluation that was interrupted goes on with the next network.
         training: the file that the model was trained on, for the test whether it copies it.
         seed: of all random draws.
         max_events: at most so many showers are used, from the start of each file; all by default.
@@ -116,6 +119,7 @@ def evaluate(
         raise RequestError("quick leaves out the figures of whole showers; it goes neither with full nor with training")
     if full:
         require("torch", "train")
+    scores = KeptScores(None if keep is None else Path(keep))
     effort = QUICK if quick else FULL
     truth = collect(reference_path, max_events=max_events, progress=report)
     samples = []
@@ -152,6 +156,7 @@ def evaluate(
                 networks=NETWORKS if full else None,
                 seed=seed,
                 report=report,
+                scores=scores,
             )
             result = dataclasses.replace(result, whole=whole)
         results.append(result)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -19,6 +20,7 @@ from caloforge.evaluation.network_inputs import (
     normalised_low_level,
     read_cells,
 )
+from caloforge.evaluation.network_scores import KeptScores, NetworkScore
 from caloforge.evaluation.resampling import Floats
 from caloforge.evaluation.results import WholeShower
 from caloforge.evaluation.rows import auc_row, standardised
@@ -39,6 +41,7 @@ def network_tasks(
     paired: bool,
     seed: int,
     report: Progress,
+    kept: KeptScores,
 ) -> list[Task]:
     """CaloChallenge's network on three kinds of inputs and ResNet-18 on images, each a name and what makes its row.
 
@@ -53,6 +56,7 @@ def network_tasks(
         paired: event i of both has the same conditions.
         seed: of parts, first weights and batches.
         report: called with (stage, epochs done, epochs in all).
+        kept: scores of networks trained before; the floors are the same for every sample.
     """
     detector = reference.detector
     conditions = (sample.conditions, reference.conditions)
@@ -84,7 +88,7 @@ def network_tasks(
     }
 
     def task(name: str) -> Task:
-        return name, lambda: [_row(name, *inputs[name], plan, paired, seed, report)]
+        return name, lambda: [_row(name, *inputs[name], plan, paired, seed, report, kept)]
 
     return [task(name) for name in inputs]
 
@@ -98,6 +102,7 @@ def _row(
     paired: bool,
     seed: int,
     report: Progress,
+    kept: KeptScores,
 ) -> WholeShower:
     require("torch", "train")
     from caloforge.evaluation.networks import DenseClassifier, ResNet18, score_network
@@ -107,14 +112,21 @@ def _row(
     def build() -> DenseClassifier | ResNet18:
         return ResNet18(plan.width) if name == "resnet18" else DenseClassifier(x.shape[1], plan.layers, plan.hidden)
 
-    def epochs(stage: str) -> Callable[[int, int], None]:
-        return lambda done, total: report(stage, done, total)
+    def score(stage: str, sample: Inputs, reference: Inputs, paired: bool) -> NetworkScore:
+        settings = {"network": name, **dataclasses.asdict(plan), "paired": paired, "seed": seed}
 
-    found = score_network(build, x, y, training, paired=paired, seed=seed, report=epochs(f"training {name}"))
+        def epochs(done: int, total: int) -> None:
+            report(stage, done, total)
+
+        def train() -> NetworkScore:
+            return score_network(build, sample, reference, training, paired=paired, seed=seed, report=epochs)
+
+        return kept.score(sample, reference, settings, train)
+
+    found = score(f"training {name}", x, y, paired)
     half = len(y) // 2
     order = permutation(seed, "evaluation/network/floor", 0, len(y))
-    parts = (y[order[:half]], y[order[half : 2 * half]])
-    floor = score_network(build, *parts, training, paired=False, seed=seed, report=epochs(f"floor of {name}"))
+    floor = score(f"floor of {name}", y[order[:half]], y[order[half : 2 * half]], False)
     details = {
         "error_rate": found.error_rate.value,
         "error_rate_error": found.error_rate.error,

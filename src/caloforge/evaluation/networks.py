@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -13,6 +12,7 @@ from torch.nn import functional
 
 from caloforge.errors import RequestError
 from caloforge.evaluation.network_inputs import Inputs, Training
+from caloforge.evaluation.network_scores import NetworkScore
 from caloforge.evaluation.results import Measured
 from caloforge.evaluation.roc import auc_with_error
 from caloforge.random import permutation
@@ -20,27 +20,6 @@ from caloforge.random import permutation
 SHARES = (0.6, 0.2, 0.2)
 LEAST = 50
 Report = Callable[[int, int], None]
-
-
-@dataclass(frozen=True)
-class NetworkScore:
-    """What a trained network can tell.
-
-    Attributes:
-        auc: on the test part, which neither trained the network nor chose its epoch; DeLong's error.
-        error_rate: at probability 1/2 on the test part, with its binomial error; 0.5 means it cannot tell.
-        chosen_auc: AUC on the part that chose the epoch, which is what some publications quote: too far from 0.5.
-        chosen_error_rate: error rate on that part.
-        epoch: the best one, from 1.
-        events: showers of each kind, in all three parts.
-    """
-
-    auc: Measured
-    error_rate: Measured
-    chosen_auc: float
-    chosen_error_rate: float
-    epoch: int
-    events: int
 
 
 class DenseClassifier(nn.Sequential):

@@ -17,6 +17,7 @@ from caloforge.evaluation.frechet import check_features, weighted_frechet
 from caloforge.evaluation.memorisation import NEAR, memorisation
 from caloforge.evaluation.network_inputs import NetworkPlan
 from caloforge.evaluation.network_rows import network_tasks
+from caloforge.evaluation.network_scores import KeptScores
 from caloforge.evaluation.permutation import Kind, judged
 from caloforge.evaluation.resampling import Floats, Plan, Weights, bootstrap
 from caloforge.evaluation.results import WholeShower
@@ -43,6 +44,7 @@ def compare_whole(
     networks: NetworkPlan | None,
     seed: int,
     report: Progress,
+    scores: KeptScores | None = None,
     draws: Draws | None = None,
 ) -> list[WholeShower]:
     """All figures of whole showers; one that cannot be computed says why.
@@ -60,6 +62,7 @@ def compare_whole(
         networks: train CaloChallenge's network and ResNet-18 like this (hours on a CPU); not at all when None.
         seed: of all random draws.
         report: called with (stage, steps done, steps in all).
+        scores: of networks trained before.
         draws: how many.
     """
     effort = draws or Draws()
@@ -80,7 +83,19 @@ def compare_whole(
     if training is not None:
         tasks.append(("memorisation", lambda: _memorisation(sample, reference, training, names)))
     if networks is not None:
-        tasks += network_tasks(sample, reference, paths, kept, x, y, networks, paired=paired, seed=seed, report=report)
+        tasks += network_tasks(
+            sample,
+            reference,
+            paths,
+            kept,
+            x,
+            y,
+            networks,
+            paired=paired,
+            seed=seed,
+            report=report,
+            kept=scores or KeptScores(None),
+        )
     stage = f"whole showers of {sample.info.label}"
     found: list[WholeShower] = []
     for number, (name, task) in enumerate(tasks, start=1):
