@@ -86,7 +86,11 @@ def test_a_shower_does_not_depend_on_its_batch(sampler: NeighbourSampler) -> Non
     np.testing.assert_array_equal(together, alone)
 
 
-def test_the_nearest_event_is_the_one_found_by_comparing_all(data: Path, sampler: NeighbourSampler) -> None:
+@pytest.mark.parametrize(("family", "neighbours"), [("neighbour", 1), ("interpolation", 4)])
+def test_the_nearest_events_are_those_found_by_comparing_all(
+    data: Path, tmp_path: Path, family: str, neighbours: int
+) -> None:
+    sampler = load_neighbour(read_bundle(fit_neighbour(data, tmp_path / "a.caloforge", family=family)))
     depth = DETECTOR.reference_depth
 
     def in_mm(conditions: Conditions) -> NDArray[np.float64]:
@@ -102,12 +106,15 @@ def test_the_nearest_event_is_the_one_found_by_comparing_all(data: Path, sampler
             image = in_mm(library.conditions.mirrored(*flips))
             distances.append(np.linalg.norm(in_mm(asked)[:, None] - image, axis=2))
             images.append(mirror_cells(library.energies, DETECTOR, *flips))
-    nearest = np.concatenate(distances, axis=1).argmin(axis=1)
-    scale = asked.column("energy") / library.conditions.column("energy")[nearest % 360]
-    expected = np.concatenate(images)[nearest]
-    expected = np.where(expected > THRESHOLD, expected, 0) * scale[:, None]
+    everything = np.concatenate(distances, axis=1)
+    nearest = everything.argsort(axis=1)[:, :neighbours]
+    weights = 1 / np.take_along_axis(everything, nearest, axis=1)
+    scale = asked.column("energy")[:, None] / library.conditions.column("energy")[nearest % 360]
+    found = np.concatenate(images)[nearest]
+    found = np.where(found > THRESHOLD, found, 0) * scale[:, :, None]
+    expected = (weights[:, :, None] * found).sum(axis=1) / weights.sum(axis=1)[:, None]
     made = sampler.sample(asked.matrix.astype(np.float32), no_noise(20))
-    np.testing.assert_allclose(made, expected, rtol=2**-11 + 1e-5)
+    np.testing.assert_allclose(made, expected, rtol=2**-11 + 2e-5)
 
 
 def test_real_showers_keep_their_response(shared_data: Path, tmp_path: Path) -> None:

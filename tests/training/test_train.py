@@ -139,11 +139,13 @@ def test_a_cut_checkpoint_is_refused(data: Path, settings: Path, tmp_path: Path)
         train("lhcb-ecal", data, tmp_path / "model.caloforge", config=settings)
 
 
-def test_neighbour_learns_from_training_events_only(data: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("model", ["neighbour", "interpolation"])
+def test_neighbours_are_training_events_only(data: Path, tmp_path: Path, model: str) -> None:
     settings = tmp_path / "neighbour.yaml"
-    settings.write_text("model: neighbour\nvalidation_events: 100\n")
+    settings.write_text(f"model: {model}\nvalidation_events: 100\n")
     assert train("lhcb-ecal", data, tmp_path / "n.caloforge", config=settings) == {"events": 200}
-    assert read_bundle(tmp_path / "n.caloforge").provenance["events"] == [0, 200]
+    bundle = read_bundle(tmp_path / "n.caloforge")
+    assert (bundle.family, bundle.provenance["events"]) == (model, [0, 200])
 
 
 def test_bad_requests(data: Path, tmp_path: Path, lhcb: Detector) -> None:

@@ -45,7 +45,7 @@ def generate(
     threads: Annotated[
         int | None, typer.Option(help="Threads of the engine with one worker; all cores by default.")
     ] = None,
-    engine: Annotated[str, typer.Option(help="auto, onnxruntime or torch; numpy for neighbour.")] = "auto",
+    engine: Annotated[str, typer.Option(help="auto, onnxruntime or torch; numpy for those of neighbours.")] = "auto",
     allow_extrapolation: Annotated[
         bool,
         typer.Option("--allow-extrapolation", help="Take conditions outside the model's domain; flag the showers."),

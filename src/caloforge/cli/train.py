@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from caloforge.models.base import FAMILIES
 from caloforge.models.bundle import SUFFIX, read_bundle
 from caloforge.reports.learning import write_learning_curves
 from caloforge.showers.atomic import check_output
@@ -19,7 +20,7 @@ def train(
     data: Annotated[Path, typer.Option(help="The showers to train on; the last ones are kept for validation.")],
     output: Annotated[Path, typer.Option("-o", "--output", help="The bundle to write, *.caloforge.")],
     model: Annotated[
-        str | None, typer.Option(help="The family, with its default settings: wgan-gp or neighbour.")
+        str | None, typer.Option(help=f"The family, with its default settings: {', '.join(FAMILIES)}.")
     ] = None,
     config: Annotated[Path | None, typer.Option(help="A training file (YAML) with model and settings.")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the output if it exists.")] = False,

@@ -108,6 +108,7 @@ def _neighbour(bundle: Bundle, threads: int) -> Sampler:
 ENGINES: dict[str, dict[str, Callable[[Bundle, int], Sampler]]] = {
     "wgan-gp": {"onnxruntime": _onnxruntime, "torch": _torch},
     "neighbour": {"numpy": _neighbour},
+    "interpolation": {"numpy": _neighbour},
 }
 """The engines of each family; the first is the default."""
 

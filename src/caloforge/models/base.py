@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 FAMILIES: dict[str, str] = {
     "wgan-gp": "conditional convolutional Wasserstein GAN with gradient penalty",
     "neighbour": "nearest training shower, folded by the mirror symmetries, energy scaled",
+    "interpolation": "mean of the four nearest training showers: a baseline, with too little fluctuation",
 }
 """Every family of models, best first: what a bundle may name, and what a detector's default is chosen from."""
 

@@ -1,4 +1,4 @@
-"""The nearest training shower: the baseline that every generative model has to beat, or at least reach.
+"""Training showers near the conditions asked for: the baselines that every generative model has to beat, or reach.
 
 For the conditions asked for, the closest training event is looked up among all training events and their mirror images
 (x -> -x with angle_xz -> -angle_xz, the same in y, where the detector has these symmetries), mirrored, and scaled by
@@ -7,6 +7,10 @@ conditions the model returns its training showers. Compare it with data that it 
 
 Closeness is measured in mm at the detector's reference depth, where the shower is widest: positions as they are,
 angles as depth * tan(angle), energies as ln(E) / 0.05, so that 5 % of energy counts as much as 1 mm.
+
+The family ``interpolation`` takes the mean of the four nearest, each weighted with one over its distance. It is smooth
+in the conditions and right on average, but a mean of showers is no shower: fluctuations come out too small, and too
+many cells have energy.
 
 Showers are not moved by whole cells, although the cells would allow it: an event at x, moved by a cell of width d,
 stands for x + d or x - d, and one of these is closer to the position asked for than x itself only where the two differ
@@ -34,7 +38,11 @@ from caloforge.showers import ShowerFile
 PART = "weights.safetensors"
 _ENERGY_STEP = 0.05
 _THRESHOLD = 0.02  # MeV; below 1e-4 float16 gets coarse
+_LEAST_DISTANCE = 1e-3  # mm; a training event asked for outweighs its neighbours
 _LARGEST = 65504.0  # of float16, MeV
+
+NEIGHBOURS = {"neighbour": 1, "interpolation": 4}
+"""How many training showers each family takes the mean of."""
 
 _IN_MM: dict[str, Callable[[NDArray[np.float64], float], NDArray[np.float64]]] = {
     "MeV": lambda value, depth: np.log(value) / _ENERGY_STEP,
@@ -45,10 +53,11 @@ _IN_MM: dict[str, Callable[[NDArray[np.float64], float], NDArray[np.float64]]] =
 
 @final
 class NeighbourSampler(Sampler):
-    """Nearest training shower, mirrored and scaled in energy.
+    """Nearest training showers, mirrored and scaled in energy; the mean of several.
 
     Args:
         detector: the detector of the library.
+        neighbours: how many.
         library: the arrays that :func:`pack` makes: ``conditions`` (M, C), ``occupied`` (M, ceil(n_cells / 8)) and
             ``energies`` (all cells with energy, one after the other).
 
@@ -56,10 +65,11 @@ class NeighbourSampler(Sampler):
         FormatError: the arrays do not fit together or the detector.
     """
 
-    def __init__(self, detector: Detector, library: Mapping[str, NDArray[Any]]) -> None:
+    def __init__(self, detector: Detector, library: Mapping[str, NDArray[Any]], neighbours: int = 1) -> None:
         from scipy.spatial import cKDTree
 
         super().__init__(detector, noise_width=0)
+        self._neighbours = neighbours
         try:
             self._conditions = np.asarray(library["conditions"], dtype=np.float64)
             self._occupied = np.asarray(library["occupied"], dtype=np.uint8)
@@ -87,8 +97,18 @@ class NeighbourSampler(Sampler):
         """See :meth:`Sampler.sample`; the noise has width 0."""
         conditions, _ = self.checked(conditions, noise)
         wanted = conditions.astype(np.float64)
-        _, found = self._tree.query(self._in_mm(wanted))
-        image, row = np.divmod(np.asarray(found, dtype=np.int64), len(self))
+        several = min(self._neighbours, len(self))
+        distances, found = self._tree.query(self._in_mm(wanted), k=range(1, several + 1))
+        weights = 1.0 / np.maximum(distances, _LEAST_DISTANCE)
+        weights /= weights.sum(axis=1, keepdims=True)
+        energies = np.zeros((len(wanted), self.detector.n_cells), dtype=np.float32)
+        for rank in range(several):
+            energies += weights[:, [rank]].astype(np.float32) * self._nearest(wanted, found[:, rank])
+        return energies
+
+    def _nearest(self, wanted: NDArray[np.float64], found: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Showers by their numbers in the tree, mirrored and scaled to the energies wanted."""
+        image, row = np.divmod(found, len(self))
         flips = np.array(self._flips, dtype=np.bool_)[image]
         energies = mirror_cells(self._unpacked(row), self.detector, flips[:, 0], flips[:, 1])
         if "energy" in self.detector.condition_names:
@@ -137,12 +157,20 @@ def pack(
     }
 
 
-def fit_neighbour(data: str | Path, output: str | Path, *, stop: int | None = None, overwrite: bool = False) -> Path:
-    """Write a bundle of the family ``neighbour`` from the first events of a file of showers.
+def fit_neighbour(
+    data: str | Path,
+    output: str | Path,
+    *,
+    family: str = "neighbour",
+    stop: int | None = None,
+    overwrite: bool = False,
+) -> Path:
+    """Write a bundle of the family ``neighbour`` or ``interpolation`` from the first events of a file of showers.
 
     Args:
         data: a file of showers, usually of full simulation.
         output: the bundle, ``*.caloforge``; about 0.4 kB a shower of ``lhcb-ecal``.
+        family: which of ``NEIGHBOURS``.
         stop: learn from the events before this one; by default all but the last tenth, which stays for validation.
 
     Raises:
@@ -162,7 +190,7 @@ def fit_neighbour(data: str | Path, output: str | Path, *, stop: int | None = No
     library = {name: np.concatenate([part[name] for part in packed]) for name in packed[0]}
     return write_bundle(
         output,
-        family="neighbour",
+        family=family,
         detector=detector,
         domain=Domain.covered(concatenate_conditions([block.conditions for block in blocks])),
         noise_width=0,
@@ -181,7 +209,7 @@ def fit_neighbour(data: str | Path, output: str | Path, *, stop: int | None = No
 
 
 def load_neighbour(bundle: Bundle) -> NeighbourSampler:
-    """Return the sampler of a bundle of this family; a damaged library raises ``FormatError``."""
+    """Return the sampler of a bundle of these families; a damaged library raises ``FormatError``."""
     import safetensors
     import safetensors.numpy
 
@@ -189,7 +217,7 @@ def load_neighbour(bundle: Bundle) -> NeighbourSampler:
         library = safetensors.numpy.load(bundle.part(PART))
     except (safetensors.SafetensorError, ValueError, KeyError) as error:
         raise FormatError(f"{bundle.path}: the part {PART} is not a safetensors file: {error}") from error
-    return NeighbourSampler(bundle.detector, library)
+    return NeighbourSampler(bundle.detector, library, NEIGHBOURS[bundle.family])
 
 
 def _flips(detector: Detector) -> tuple[tuple[bool, bool], ...]:

@@ -18,6 +18,7 @@ class TrainingConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    model: str
     seed: int = Field(default=0, ge=0, le=MAX_SEED, description="seed of batches, noise and initial weights")
     validation_events: int = Field(
         default=5000, ge=100, description="events at the end of the file kept for validation"
@@ -30,10 +31,15 @@ class NeighbourConfig(TrainingConfig):
     model: Literal["neighbour"] = "neighbour"
 
 
+class InterpolationConfig(TrainingConfig):
+    """How to fit ``interpolation``."""
+
+    model: Literal["interpolation"] = "interpolation"
+
+
 class NetworkTraining(TrainingConfig):
     """What every family of networks has to be told."""
 
-    model: str
     network: NetworkSettings
     pretraining_steps: int = Field(default=3000, ge=1, description="steps for each part that is fitted beforehand")
     epochs: int = Field(default=16, ge=1)
@@ -53,7 +59,11 @@ class WganGpConfig(NetworkTraining):
     critic_learning_rate: float = Field(default=1e-3, gt=0)
 
 
-CONFIGS: dict[str, type[TrainingConfig]] = {"wgan-gp": WganGpConfig, "neighbour": NeighbourConfig}
+CONFIGS: dict[str, type[TrainingConfig]] = {
+    "wgan-gp": WganGpConfig,
+    "neighbour": NeighbourConfig,
+    "interpolation": InterpolationConfig,
+}
 """The settings of every family that can be trained."""
 
 

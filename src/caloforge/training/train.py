@@ -81,7 +81,7 @@ class Job:
 
 def _train_neighbour(job: Job, settings: TrainingConfig) -> dict[str, Any]:
     stop = len(job.file) - settings.validation_events
-    fit_neighbour(job.file.path, job.output, stop=stop, overwrite=job.overwrite)
+    fit_neighbour(job.file.path, job.output, family=settings.model, stop=stop, overwrite=job.overwrite)
     return {"events": stop}
 
 
