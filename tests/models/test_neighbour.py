@@ -111,8 +111,8 @@ def test_the_nearest_events_are_those_found_by_comparing_all(
     weights = 1 / np.take_along_axis(everything, nearest, axis=1)
     scale = asked.column("energy")[:, None] / library.conditions.column("energy")[nearest % 360]
     found = np.concatenate(images)[nearest]
-    found = np.where(found > THRESHOLD, found, 0) * scale[:, :, None]
-    expected = (weights[:, :, None] * found).sum(axis=1) / weights.sum(axis=1)[:, None]
+    scaled = np.where(found > THRESHOLD, found, 0) * scale[:, :, None]
+    expected = (weights[:, :, None] * scaled).sum(axis=1) / weights.sum(axis=1)[:, None]
     made = sampler.sample(asked.matrix.astype(np.float32), no_noise(20))
     np.testing.assert_allclose(made, expected, rtol=2**-11 + 2e-5)
 
