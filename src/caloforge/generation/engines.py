@@ -105,10 +105,15 @@ def _neighbour(bundle: Bundle, threads: int) -> Sampler:
     return load_neighbour(bundle)
 
 
+_NETWORKS: dict[str, Callable[[Bundle, int], Sampler]] = {"onnxruntime": _onnxruntime, "torch": _torch}
 ENGINES: dict[str, dict[str, Callable[[Bundle, int], Sampler]]] = {
-    "wgan-gp": {"onnxruntime": _onnxruntime, "torch": _torch},
+    "wgan-gp": _NETWORKS,
     "neighbour": {"numpy": _neighbour},
     "interpolation": {"numpy": _neighbour},
+    "conditional-wgan": _NETWORKS,
+    "conditional-gan": _NETWORKS,
+    "wgan": _NETWORKS,
+    "gan": _NETWORKS,
 }
 """The engines of each family; the first is the default."""
 

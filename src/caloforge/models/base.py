@@ -17,6 +17,10 @@ FAMILIES: dict[str, str] = {
     "wgan-gp": "conditional convolutional Wasserstein GAN with gradient penalty",
     "neighbour": "nearest training shower, folded by the mirror symmetries, energy scaled",
     "interpolation": "mean of the four nearest training showers: a baseline, with too little fluctuation",
+    "conditional-wgan": "published baseline (arXiv:1812.01319): conditional WGAN-GP of whole images",
+    "conditional-gan": "published baseline: conditional GAN of whole images",
+    "wgan": "published baseline: WGAN-GP of whole images; follows the training spectrum, whatever conditions are asked",
+    "gan": "published baseline: GAN of whole images; follows the training spectrum, whatever conditions are asked",
 }
 """Every family of models, best first: what a bundle may name, and what a detector's default is chosen from."""
 

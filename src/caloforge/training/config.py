@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from caloforge.errors import FormatError, RequestError, nearest_name, unknown_name
-from caloforge.models.networks.settings import ConvolutionalSettings, NetworkSettings
+from caloforge.models.networks.settings import ConvolutionalSettings, ImageSettings, NetworkSettings
 from caloforge.random import MAX_SEED
 
 
@@ -47,22 +47,55 @@ class NetworkTraining(TrainingConfig):
     averaging: float = Field(default=0.999, ge=0, lt=1, description="decay of the average of the generator's weights")
 
 
-class WganGpConfig(NetworkTraining):
+class AdversarialConfig(NetworkTraining):
+    """How to train a generator against a critic."""
+
+    game: ClassVar[Literal["minimax", "wasserstein"]] = "wasserstein"
+    critic_steps: int = Field(default=5, ge=1, description="critic steps a generator step")
+    gradient_penalty: float = Field(default=10.0, ge=0, description="weight of the penalty; 0 is none")
+    penalty_events: int = Field(default=32, ge=1, description="events of each batch that the penalty is taken on")
+    generator_learning_rate: float = Field(default=5e-4, gt=0)
+    critic_learning_rate: float = Field(default=1e-3, gt=0)
+
+
+class WganGpConfig(AdversarialConfig):
     """How to train ``wgan-gp``; the defaults are the shipped model's."""
 
     model: Literal["wgan-gp"] = "wgan-gp"
     network: ConvolutionalSettings = ConvolutionalSettings()
-    critic_steps: int = Field(default=5, ge=1, description="critic steps a generator step")
-    gradient_penalty: float = Field(default=10.0, ge=0)
-    penalty_events: int = Field(default=32, ge=1, description="events of each batch that the penalty is taken on")
-    generator_learning_rate: float = Field(default=5e-4, gt=0)
-    critic_learning_rate: float = Field(default=1e-3, gt=0)
+
+
+class PublishedConfig(AdversarialConfig):
+    """What the published baselines have in common, arXiv:1812.01319."""
+
+    network: ImageSettings = ImageSettings()
+
+
+class PublishedGanConfig(PublishedConfig):
+    """How to train ``gan`` and ``conditional-gan``."""
+
+    game: ClassVar[Literal["minimax", "wasserstein"]] = "minimax"
+    model: Literal["gan", "conditional-gan"]
+    critic_steps: int = Field(default=1, ge=1, description="critic steps a generator step")
+    gradient_penalty: float = Field(default=0.0, ge=0, description="weight of the penalty; 0 is none")
+    generator_learning_rate: float = Field(default=2e-4, gt=0)
+    critic_learning_rate: float = Field(default=2e-4, gt=0)
+
+
+class PublishedWganConfig(PublishedConfig):
+    """How to train ``wgan`` and ``conditional-wgan``."""
+
+    model: Literal["wgan", "conditional-wgan"]
 
 
 CONFIGS: dict[str, type[TrainingConfig]] = {
     "wgan-gp": WganGpConfig,
     "neighbour": NeighbourConfig,
     "interpolation": InterpolationConfig,
+    "conditional-wgan": PublishedWganConfig,
+    "conditional-gan": PublishedGanConfig,
+    "wgan": PublishedWganConfig,
+    "gan": PublishedGanConfig,
 }
 """The settings of every family that can be trained."""
 

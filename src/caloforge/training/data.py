@@ -43,19 +43,20 @@ def check_size(file: ShowerFile, validation_events: int) -> None:
         )
 
 
-def stage(file: ShowerFile, folder: Path, validation_events: int) -> Split:
+def stage(file: ShowerFile, folder: Path, validation_events: int, *, folded: bool = True) -> Split:
     """Copy a shower file to ``folder/energies.npy``, a plain array fit for random access, and split it.
 
-    Every shower is reflected into the quadrant of non-negative angles, as far as the detector's symmetries allow.
+    With ``folded`` every shower is reflected into the quadrant of non-negative angles, as far as the detector's
+    symmetries allow.
     """
     detector, n = file.detector, len(file)
     energies = np.lib.format.open_memmap(folder / STAGED, mode="w+", dtype=np.float32, shape=(n, detector.n_cells))
     parts: list[Conditions] = []
     start = 0
     for block in file.blocks():
-        flip_x, flip_y = mirror_flags(block.conditions)
-        energies[start : start + len(block)] = mirror_cells(block.energies, detector, flip_x, flip_y)
-        parts.append(block.conditions.mirrored(flip_x, flip_y))
+        flips = mirror_flags(block.conditions) if folded else (np.zeros(len(block), dtype=bool),) * 2
+        energies[start : start + len(block)] = mirror_cells(block.energies, detector, *flips)
+        parts.append(block.conditions.mirrored(*flips))
         start += len(block)
     energies.flush()
     conditions = concatenate_conditions(parts)

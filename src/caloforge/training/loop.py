@@ -19,12 +19,12 @@ from torch import Tensor
 from caloforge.detector import Detector
 from caloforge.errors import RequestError, WorkError
 from caloforge.models.bundle import Domain, write_bundle
-from caloforge.models.networks.generator import ShowerGenerator
+from caloforge.models.networks.base import Generator
 from caloforge.models.networks.sampler import export_onnx, save_weights
 from caloforge.progress import progress_bar
 from caloforge.random import normals
 from caloforge.showers import ShowerFile
-from caloforge.training.adversarial import Adversaries
+from caloforge.training.adversarial import ImageAdversaries, PullAdversaries
 from caloforge.training.checkpoint import load_checkpoint, module_tensors, save_checkpoint
 from caloforge.training.config import NetworkTraining
 from caloforge.training.data import Sample, stage
@@ -36,7 +36,13 @@ CHECKPOINT = "checkpoint.safetensors"
 CHECKPOINT_STEPS = 100
 _VALIDATION_BLOCK = 500
 
-TRAINERS: dict[str, Callable[[Detector, Any, Fabric], Trainer]] = {"wgan-gp": Adversaries}
+TRAINERS: dict[str, Callable[[Detector, Any, Fabric], Trainer]] = {
+    "wgan-gp": PullAdversaries,
+    "conditional-wgan": ImageAdversaries,
+    "conditional-gan": ImageAdversaries,
+    "wgan": ImageAdversaries,
+    "gan": ImageAdversaries,
+}
 """What trains each family."""
 
 
@@ -67,12 +73,13 @@ def train_network(
 
     detector = file.detector
     fabric = Fabric(accelerator="auto", devices=1)
-    split = stage(file, folder, config.validation_events)
+    trainer = TRAINERS[config.model](detector, config, fabric)
+    split = stage(file, folder, config.validation_events, folded=trainer.generator.folded_training)
+    reference = _reference(split.validation, conditional=trainer.generator.conditional)
     steps = max(1, len(split.training) // config.batch_size)
     total = steps * config.epochs
     identity = {"config": config.model_dump(mode="json"), "data": provenance["data_sha256"]}
     path = folder / CHECKPOINT
-    trainer = TRAINERS[config.model](detector, config, fabric)
     history: list[dict[str, Any]] = []
     best: dict[str, Tensor] = {}
     done, seconds = 0, 0.0
@@ -111,7 +118,7 @@ def train_network(
                 if (step + 1) % CHECKPOINT_STEPS == 0 and step + 1 < (epoch + 1) * steps:
                     checkpoint(step + 1)
         made = _validation_showers(trainer.average, split.validation, config.seed, fabric.device)
-        distances = binned_distances(made, split.validation.energies, split.validation.conditions)
+        distances = binned_distances(made, reference, split.validation.conditions)
         history.append({"epoch": epoch + 1, "score": score(distances), "losses": losses, "distances": distances})
         if min(history, key=lambda entry: entry["score"]) is history[-1]:
             best = {name: tensor.clone() for name, tensor in module_tensors(trainer.average).items()}
@@ -149,16 +156,19 @@ def train_network(
     return metrics
 
 
-def _validation_showers(
-    generator: ShowerGenerator, sample: Sample, seed: int, device: torch.device
-) -> NDArray[np.float32]:
-    """Showers at the conditions of a folded sample, with the same noise every time."""
+def _reference(sample: Sample, *, conditional: bool) -> NDArray[np.float32]:
+    """What generated showers are held against; without conditions, showers that do not belong to theirs either."""
+    return sample.energies if conditional else np.roll(sample.energies, 1, axis=0)
+
+
+def _validation_showers(generator: Generator, sample: Sample, seed: int, device: torch.device) -> NDArray[np.float32]:
+    """Showers at the conditions of a sample, with the same noise every time."""
     showers = np.empty_like(sample.energies)
     for start in range(0, len(sample), _VALIDATION_BLOCK):
         _, conditions = batch_of(sample, slice(start, start + _VALIDATION_BLOCK), device)
         noise = normals(seed, "validation", start, len(conditions), generator.noise_width)
         with torch.inference_mode():
-            made = generator.folded(conditions, torch.from_numpy(noise).to(conditions.device))
+            made = generator(conditions, torch.from_numpy(noise).to(conditions.device))
         showers[start : start + _VALIDATION_BLOCK] = made.cpu().numpy()
     return showers
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from caloforge.models.networks.critic import Critic
+from caloforge.models.networks.conditions import ConditionFeatures
+from caloforge.models.networks.critic import Critic, Regressor
 from caloforge.models.networks.generator import ShowerGenerator
 from caloforge.models.networks.marginals import Marginals
 from caloforge.training.data import Sample
@@ -23,7 +24,7 @@ _BLOCK = 1000
 
 
 class Pretraining:
-    """Fits parts of networks in place, on folded training showers.
+    """Fits parts of networks in place, on training showers.
 
     Args:
         sample: the showers.
@@ -70,13 +71,21 @@ class Pretraining:
         moments.standardise_with(observables)
         features = generator.features(self.conditions)
 
-        def regression(rows: Tensor) -> Tensor:
-            energies, _ = batch_of(sample, rows, self.device)
-            misses: Tensor = critic.regressor(generator.to_values(energies)) - features[rows]
+        self._fit("observables", moments, lambda rows: moments(features[rows]).loss(observables[rows]).mean())
+        self.regressor(critic.regressor, generator.features, generator.to_values)
+
+    def regressor(
+        self, regressor: Regressor, features_of: ConditionFeatures, values_of: Callable[[Tensor], Tensor]
+    ) -> None:
+        """A regressor of the condition features from the values of energies."""
+        features = features_of(self.conditions)
+
+        def loss(rows: Tensor) -> Tensor:
+            energies, _ = batch_of(self.sample, rows, self.device)
+            misses: Tensor = regressor(values_of(energies)) - features[rows]
             return misses.square().mean()
 
-        self._fit("observables", moments, lambda rows: moments(features[rows]).loss(observables[rows]).mean())
-        self._fit("regressor", critic.regressor, regression)
+        self._fit("regressor", regressor, loss)
 
     def _fit(self, name: str, part: torch.nn.Module, loss: Callable[[Tensor], Tensor]) -> None:
         steps = self.config.pretraining_steps

@@ -11,7 +11,7 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
-from caloforge.models.networks.generator import ShowerGenerator
+from caloforge.models.networks.base import Generator
 from caloforge.training.checkpoint import module_tensors, optimizer_tensors, restore_optimizer
 from caloforge.training.data import Sample
 from caloforge.training.steps import batch_of
@@ -33,9 +33,7 @@ class Trainer(ABC):
         optimizers: by the name of the module they train.
     """
 
-    def __init__(
-        self, config: NetworkTraining, fabric: Fabric, generator: ShowerGenerator, **others: nn.Module
-    ) -> None:
+    def __init__(self, config: NetworkTraining, fabric: Fabric, generator: Generator, **others: nn.Module) -> None:
         self.config = config
         self.fabric = fabric
         self.generator = generator
@@ -52,7 +50,7 @@ class Trainer(ABC):
 
     @abstractmethod
     def pretrain(self, sample: Sample, advance: Callable[[int], None]) -> None:
-        """Fit on folded training showers what stays as it is in the steps; ``advance`` is told the steps done."""
+        """Fit on training showers what stays as it is in the steps; ``advance`` is told the steps done."""
 
     @abstractmethod
     def optimize(self) -> dict[str, torch.optim.Optimizer]:
@@ -60,7 +58,7 @@ class Trainer(ABC):
 
     @abstractmethod
     def step(self, sample: Sample, step: int, total: int) -> dict[str, float]:
-        """One step of ``total`` on folded showers; returns its losses by name."""
+        """One step of ``total`` on training showers; returns its losses by name."""
 
     def start(self) -> None:
         """From pretraining to the steps."""
@@ -90,7 +88,7 @@ class Trainer(ABC):
         """Move the average towards the trained weights."""
         decay = min(self.config.averaging, (step + 1) / (step + 20))
         with torch.no_grad():
-            pairs = zip(self.average.pulls.parameters(), self.generator.pulls.parameters(), strict=True)
+            pairs = zip(self.average.trained.parameters(), self.generator.trained.parameters(), strict=True)
             for average, current in pairs:
                 average.lerp_(current, 1 - decay)
 

@@ -53,7 +53,7 @@ class MirrorFold(nn.Module):
 
 
 class ConditionFeatures(nn.Module):
-    """Folded conditions (N, C) in MeV, mm, rad to features in -1..1 on the domain.
+    """Conditions (N, C) in MeV, mm, rad to features in -1..1 on the domain, ``folded`` by the mirror symmetries or not.
 
     An energy of density 1/E or of a list enters as log E; a fixed condition is -1.
     """
@@ -62,15 +62,15 @@ class ConditionFeatures(nn.Module):
     high: Tensor
     logarithmic: Tensor
 
-    def __init__(self, detector: Detector) -> None:
+    def __init__(self, detector: Detector, *, folded: bool = True) -> None:
         super().__init__()
-        folded = [
+        positive = [
             name
             for name, symmetry in (("angle_xz", "mirror_x"), ("angle_yz", "mirror_y"))
-            if symmetry in detector.symmetries
+            if folded and symmetry in detector.symmetries
         ]
         logarithmic = np.array([spec.logarithmic for spec in detector.conditions])
-        low = np.array([0.0 if spec.name in folded else spec.low for spec in detector.conditions])
+        low = np.array([0.0 if spec.name in positive else spec.low for spec in detector.conditions])
         low, high = (np.where(logarithmic, np.log(np.where(logarithmic, x, 1.0)), x) for x in (low, detector.high))
         self.register_buffer("low", torch.tensor(low, dtype=torch.float32))
         self.register_buffer("high", torch.tensor(high, dtype=torch.float32))

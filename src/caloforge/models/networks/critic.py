@@ -60,10 +60,10 @@ class ImageFeatures(nn.Module):
 class Regressor(nn.Module):
     """Values v (N, n_cells) of a shower back to its condition features (N, C); trained on full simulation, frozen."""
 
-    def __init__(self, detector: Detector, settings: ConvolutionalSettings) -> None:
+    def __init__(self, shape: tuple[int, int], channels: int, hidden: int, n_features: int) -> None:
         super().__init__()
-        self.image = ImageFeatures(detector.cells.shape, 1, settings.critic_channels // 2, settings.hidden)
-        self.head = nn.Linear(settings.hidden, len(detector.conditions))
+        self.image = ImageFeatures(shape, 1, channels, hidden)
+        self.head = nn.Linear(hidden, n_features)
 
     def forward(self, values: Tensor) -> Tensor:
         result: Tensor = self.head(self.image(values[:, :, None] / 3))
@@ -112,7 +112,7 @@ class Critic(nn.Module):
         n_features = len(detector.conditions)
         hidden = settings.hidden
         self.observables = ObservableFeatures(detector, settings)
-        self.regressor = Regressor(detector, settings)
+        self.regressor = Regressor(detector.cells.shape, settings.critic_channels // 2, hidden, n_features)
         self.image = ImageFeatures(detector.cells.shape, 4, settings.critic_channels, hidden)
         self.numbers = nn.Sequential(nn.Linear(self.observables.n_outputs + 2 * n_features, hidden), nn.SiLU())
         self.head = dense(2 * hidden + n_features, hidden, 1)

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from caloforge.models.networks.base import Generator
 from caloforge.models.networks.generator import ConvolutionalPulls, PullNetwork, ShowerGenerator
-from caloforge.models.networks.settings import ConvolutionalSettings, NetworkSettings
+from caloforge.models.networks.images import ImageGenerator
+from caloforge.models.networks.settings import ConvolutionalSettings, ImageSettings, NetworkSettings
 
 if TYPE_CHECKING:
     from caloforge.detector import Detector
@@ -26,12 +29,23 @@ FAMILIES = {
 }
 
 
+IMAGE_FAMILIES = {
+    "gan": partial(ImageGenerator, conditional=False),
+    "wgan": partial(ImageGenerator, conditional=False),
+    "conditional-gan": partial(ImageGenerator, conditional=True),
+    "conditional-wgan": partial(ImageGenerator, conditional=True),
+}
+"""The published baselines, which make whole images without the representation of the others."""
+
+
+def make_generator(family: str, detector: Detector, values: Mapping[str, Any]) -> Generator:
+    """A generator with new weights, of the settings that a bundle remembers."""
+    if family in IMAGE_FAMILIES:
+        return IMAGE_FAMILIES[family](detector, ImageSettings(**values))
+    return shower_generator(family, detector, FAMILIES[family].settings(**values))
+
+
 def shower_generator(family: str, detector: Detector, settings: NetworkSettings) -> ShowerGenerator:
     """A generator with new weights."""
     pulls = FAMILIES[family].pulls(len(detector.conditions), detector.cells.shape, settings)
     return ShowerGenerator(detector, settings, pulls)
-
-
-def settings_of(family: str, values: Mapping[str, Any]) -> NetworkSettings:
-    """The settings that a bundle remembers."""
-    return FAMILIES[family].settings(**values)

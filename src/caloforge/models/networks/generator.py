@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from caloforge.models.networks.base import Generator
 from caloforge.models.networks.conditions import ConditionFeatures, MirrorFold
 from caloforge.models.networks.marginals import ConditionalMoments, Marginals, ResponseModel, dense
 from caloforge.models.networks.settings import ConvolutionalSettings, NetworkSettings
@@ -74,7 +75,7 @@ class ConvolutionalPulls(PullNetwork):
         return pulls
 
 
-class ShowerGenerator(nn.Module):
+class ShowerGenerator(Generator):
     """The whole sampler: (conditions (N, C), noise (N, noise_width)) -> energies (N, n_cells), MeV.
 
     1. Reflect the conditions into one quadrant (``MirrorFold``).
@@ -95,6 +96,10 @@ class ShowerGenerator(nn.Module):
         self.cells = ConditionalMoments(n_features, detector.n_cells, settings.hidden)
         self.response = ResponseModel(n_features, settings.hidden // 2)
         self.pulls = pulls
+
+    @property
+    def trained(self) -> nn.Module:
+        return self.pulls
 
     def to_values(self, energies: Tensor) -> Tensor:
         """v = ln(1 + e / epsilon)."""

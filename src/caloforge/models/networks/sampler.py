@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from caloforge.errors import FormatError, WorkError, require
 from caloforge.models.base import PARITY, Sampler
-from caloforge.models.networks.families import settings_of, shower_generator
-from caloforge.models.networks.generator import ShowerGenerator
+from caloforge.models.networks.base import Generator
+from caloforge.models.networks.families import make_generator
 from caloforge.random import normals
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 class TorchSampler(Sampler):
     """A generator in evaluation mode behind the contract of every sampler."""
 
-    def __init__(self, detector: Detector, generator: ShowerGenerator) -> None:
+    def __init__(self, detector: Detector, generator: Generator) -> None:
         super().__init__(detector, generator.noise_width)
         self.generator = generator.eval()
 
@@ -42,7 +42,7 @@ class TorchSampler(Sampler):
         return showers
 
 
-def save_weights(generator: ShowerGenerator) -> bytes:
+def save_weights(generator: Generator) -> bytes:
     """The generator's parameters and buffers in the safetensors format."""
     return safetensors.torch.save({name: tensor.contiguous() for name, tensor in generator.state_dict().items()})
 
@@ -53,7 +53,7 @@ def load_torch_sampler(bundle: Bundle) -> Sampler:
     Raises:
         FormatError: the weights do not fit the networks that the bundle's configuration describes.
     """
-    generator = shower_generator(bundle.family, bundle.detector, settings_of(bundle.family, bundle.config["network"]))
+    generator = make_generator(bundle.family, bundle.detector, bundle.config["network"])
     try:
         generator.load_state_dict(safetensors.torch.load(bundle.part("weights.safetensors")))
     except RuntimeError as error:
@@ -61,7 +61,7 @@ def load_torch_sampler(bundle: Bundle) -> Sampler:
     return TorchSampler(bundle.detector, generator)
 
 
-def export_onnx(generator: ShowerGenerator, detector: Detector) -> bytes:
+def export_onnx(generator: Generator, detector: Detector) -> bytes:
     """The whole sampler as ONNX: ``conditions`` (N, C), ``noise`` (N, noise_width) -> ``showers`` (N, n_cells), MeV.
 
     Raises:
