@@ -158,7 +158,7 @@ def test_a_file_of_another_format_is_refused(tmp_path: Path, data: bytes) -> Non
 @pytest.mark.parametrize(
     "change",
     [
-        {"family": "wgan"},
+        {"family": "wgan-pg"},
         {"metrics": {"auc": float("nan")}},
         {"config": {"path": Path("x")}},
         {"parts": {"../outside": b""}},

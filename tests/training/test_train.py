@@ -29,6 +29,18 @@ network: {latent: 3, maps: 1, channels: 2, critic_channels: 2, hidden: 8}
 """
 
 
+BASELINE = """\
+model: conditional-wgan
+epochs: 2
+batch_size: 20
+critic_steps: 2
+penalty_events: 5
+pretraining_steps: 3
+validation_events: 100
+network: {latent: 3, channels: 1, critic_channels: 2, hidden: 8}
+"""
+
+
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory, make_showers: Callable[..., Showers]) -> Path:
     path = tmp_path_factory.mktemp("data") / "full.h5"
@@ -57,6 +69,16 @@ def test_staging_folds_the_showers_and_keeps_the_last_for_validation(
         np.abs(conditions.matrix), np.abs(original.conditions.matrix[200:]), rtol=1e-5, atol=1e-6
     )
     np.testing.assert_allclose(split.validation.energies.sum(1), original.energies[200:].sum(1), rtol=1e-6)
+
+
+def test_staging_keeps_the_showers_as_they_are_where_the_model_does_not_fold(
+    data: Path, tmp_path: Path, make_showers: Callable[..., Showers]
+) -> None:
+    original = make_showers(300, 4)
+    with ShowerFile(data) as file:
+        split = stage(file, tmp_path, 100, folded=False)
+    np.testing.assert_array_equal(split.training.energies, original.energies[:200])
+    np.testing.assert_allclose(split.training.conditions.matrix, original.conditions.matrix[:200], rtol=1e-6)
 
 
 @pytest.mark.parametrize("model", ["wgan-gp", "neighbour"])
@@ -92,9 +114,11 @@ def test_distances_of_a_sample_to_itself_are_zero_and_grow_with_a_shift(make_sho
     assert hotter["asymmetry_along"] < 1e-4  # a common factor leaves the shape alone
 
 
+@pytest.mark.parametrize("text", [SETTINGS, BASELINE], ids=["wgan-gp", "conditional-wgan"])
 def test_a_training_that_is_interrupted_ends_with_the_weights_it_would_have_had(
-    data: Path, settings: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    data: Path, settings: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str
 ) -> None:
+    settings.write_text(text)
     pytest.importorskip("torch")
     from caloforge.training import loop
     from caloforge.training.adversarial import Adversaries
@@ -120,7 +144,7 @@ def test_a_training_that_is_interrupted_ends_with_the_weights_it_would_have_had(
     assert (work / "checkpoint.safetensors").exists()
 
     other = tmp_path / "other.yaml"
-    other.write_text(SETTINGS.replace("epochs: 2", "epochs: 3"))
+    other.write_text(text.replace("epochs: 2", "epochs: 3"))
     with pytest.raises(RequestError, match="other data or settings"):
         train("lhcb-ecal", data, stopped, config=other)
 

@@ -11,6 +11,7 @@ import typer
 
 from caloforge.cli.particles import mixture
 from caloforge.generation import generate as generation
+from caloforge.models.base import UNCONDITIONAL
 from caloforge.showers import ShowerFile
 
 
@@ -84,3 +85,7 @@ def generate(
         f"{1e3 * provenance['seconds_per_shower_core']:.3g} ms a shower, "
         f"{1e3 * provenance['model_seconds_per_shower_core']:.3g} ms of it in the model {provenance['model']['family']}"
     )
+    if provenance["model"]["family"] in UNCONDITIONAL:
+        typer.echo(
+            "the model takes no conditions: the showers follow its training sample, not the conditions beside them"
+        )

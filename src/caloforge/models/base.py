@@ -24,6 +24,8 @@ FAMILIES: dict[str, str] = {
 }
 """Every family of models, best first: what a bundle may name, and what a detector's default is chosen from."""
 
+UNCONDITIONAL = frozenset({"gan", "wgan"})
+"""Families whose showers follow the spectrum of the training sample and do not belong to the conditions asked for."""
 
 PARITY = 1e-5
 """Largest difference between torch and onnxruntime that is let pass, relative to the hottest cell of the shower."""

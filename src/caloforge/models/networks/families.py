@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from caloforge.models.base import UNCONDITIONAL
 from caloforge.models.networks.base import Generator
 from caloforge.models.networks.generator import ConvolutionalPulls, PullNetwork, ShowerGenerator
 from caloforge.models.networks.images import ImageGenerator
@@ -30,10 +31,8 @@ FAMILIES = {
 
 
 IMAGE_FAMILIES = {
-    "gan": partial(ImageGenerator, conditional=False),
-    "wgan": partial(ImageGenerator, conditional=False),
-    "conditional-gan": partial(ImageGenerator, conditional=True),
-    "conditional-wgan": partial(ImageGenerator, conditional=True),
+    name: partial(ImageGenerator, conditional=name not in UNCONDITIONAL)
+    for name in ("conditional-wgan", "conditional-gan", "wgan", "gan")
 }
 """The published baselines, which make whole images without the representation of the others."""
 

@@ -28,5 +28,5 @@ class ImageSettings(NetworkSettings):
 
     epsilon: float = Field(default=1e-3, gt=0, description="added to every energy before the Box-Cox transform, MeV")
     latent: int = Field(default=64, ge=1, description="normal numbers a shower")
-    channels: int = Field(default=32, ge=1, description="channels of the generator's last hidden images")
+    channels: int = Field(default=16, ge=1, description="channels of the generator's last hidden images")
     critic_channels: int = Field(default=32, ge=2, description="channels of the discriminator's first convolution")
