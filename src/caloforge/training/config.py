@@ -76,6 +76,7 @@ class PublishedGanConfig(PublishedConfig):
 
     game: ClassVar[Literal["minimax", "wasserstein"]] = "minimax"
     model: Literal["gan", "conditional-gan"]
+    epochs: int = Field(default=60, ge=1)
     critic_steps: int = Field(default=1, ge=1, description="critic steps a generator step")
     gradient_penalty: float = Field(default=0.0, ge=0, description="weight of the penalty; 0 is none")
     generator_learning_rate: float = Field(default=2e-4, gt=0)
@@ -86,6 +87,7 @@ class PublishedWganConfig(PublishedConfig):
     """How to train ``wgan`` and ``conditional-wgan``."""
 
     model: Literal["wgan", "conditional-wgan"]
+    epochs: int = Field(default=25, ge=1)
 
 
 CONFIGS: dict[str, type[TrainingConfig]] = {
