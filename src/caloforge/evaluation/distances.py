@@ -20,6 +20,9 @@ BINS = 50
 LEAST_OTHERS = 20
 """Showers of sample and reference together in which an observable must differ from its most frequent value."""
 
+ONE_SIGMA = 0.6827
+"""Share of a normal distribution within one standard deviation: what a standard error is to cover."""
+
 BEYOND = 0.05
 """How often a perfect sample lies beyond the floor with any of the figures that are judged together."""
 
@@ -237,7 +240,8 @@ def _distance(draws: Draws, scale: float, quadratic: bool, band: float) -> Dista
     halves = _mean_and_spread(scale * draws["halves"])
     pairs = _mean_and_spread(draws["pairs"]) if "pairs" in draws else None
     value = float(draws["nominal"][0])
-    error = _standard_error(value, draws["bootstrap"], pairs or halves, quadratic)
+    noise = draws["pairs"] if "pairs" in draws else scale * draws["halves"]
+    error = _standard_error(value, draws["bootstrap"], noise, quadratic)
     return Distance(Measured(value, error), halves, pairs, band)
 
 
@@ -264,13 +268,14 @@ def _mean_and_spread(draws: Floats) -> Measured:
     return Measured(float(draws.mean()), float(draws.std(ddof=1)))
 
 
-def _standard_error(value: float, bootstrap: Floats, floor: Measured, quadratic: bool) -> float:
+def _standard_error(value: float, bootstrap: Floats, floor: Floats, quadratic: bool) -> float:
     """Standard error of a distance, right at the floor and far from it.
 
     Bootstrap samples are drawn from two samples that differ already by their noise, so they hold the noise twice. Far
     from the floor that is of no account; near it the bootstrap's spread is too large: for a quadratic distance with k
     bins and a true difference L (in units of the noise) the variance is 2 (k + 2 L), that of the bootstrap
-    2 (k + 2 (L + k)), three times as much where L = 0. What holds at L = 0 is the spread of the floor itself. So
+    2 (k + 2 (L + k)), three times as much where L = 0. What holds at L = 0 is how far the draws of the floor lie from
+    their mean, 68.3 % of them; a norm's are skewed, and one standard deviation would hold 73 %. So
 
         error^2 = s_floor^2 + t (s_bootstrap^2 - s_floor^2)
 
@@ -281,10 +286,12 @@ def _standard_error(value: float, bootstrap: Floats, floor: Measured, quadratic:
     `benchmarks/calibration.py` counts how often these errors cover.
     """
     spread = float(bootstrap.std(ddof=1))
-    above = value - floor.error - floor.value
-    span = float(bootstrap.mean()) - floor.value if quadratic else floor.error
+    middle = float(floor.mean())
+    noise = float(np.quantile(np.abs(floor - middle), ONE_SIGMA))
+    above = value - noise - middle
+    span = float(bootstrap.mean()) - middle if quadratic else noise
     share = min(max(above / span, 0.0), 1.0) if span > 0 else 1.0
-    return float((floor.error**2 + share * (spread**2 - floor.error**2)) ** 0.5)
+    return float((noise**2 + share * (spread**2 - noise**2)) ** 0.5)
 
 
 NEGATIVE = "negative weights can make bins of the histograms negative, for which it is not defined"

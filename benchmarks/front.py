@@ -1,0 +1,186 @@
+"""Speed against fidelity: every trained model on the same test conditions, judged by all figures, timed in one run.
+
+    python benchmarks/front.py --train lhcb-ecal-electron-train.h5 --test lhcb-ecal-electron-test.h5 --work WORK MODELS
+
+Every model makes one shower for each test event; conditions are the same for all. The networks (CaloChallenge's and
+ResNet-18) take about three hours a model on one core; what they found is kept in the work folder, so that a run that
+was interrupted goes on, and a model that is added costs its own networks alone. ``--no-networks`` leaves them out.
+Writes ``benchmarks/results/front.json``, ``front.md`` and ``front.png``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import caloforge
+from caloforge.evaluation import Evaluation, evaluate
+from caloforge.evaluation.results import Correlations, SampleResult
+from caloforge.generation import generate
+from caloforge.generation.bench import bench
+from caloforge.models.bundle import Bundle, read_bundle
+from caloforge.reports import write_report
+from caloforge.reports.style import new_figure, plot_style, sample_colour
+
+RESULTS = Path(__file__).parent / "results"
+BATCH = 10_000
+NETWORKS = ("dnn_low_level", "dnn_normalised", "dnn_high_level", "resnet18")
+COLUMNS = {
+    "ms": "ms a shower, 2 threads",
+    "auc": "AUC, boosting",
+    "dnn_low_level": "AUC, network on cells",
+    "dnn_normalised": "the same, normalised",
+    "dnn_high_level": "AUC, network on observables",
+    "resnet18_error": "ResNet-18, validation error",
+    "response": "response, worst bin",
+    "resolution": "resolution, worst bin",
+    "wasserstein": "worst W1/sigma above floor",
+    "correlations": "correlations, Frobenius",
+    "training_hours": "training, h",
+    "megabytes": "MB",
+}
+
+
+def frobenius(sample: Correlations, reference: Correlations) -> float:
+    """Relative difference of two correlation matrices: ||A - B|| / ||B||, Frobenius norms."""
+    ours, theirs = np.array(sample.matrix), np.array(reference.matrix)
+    return float(np.linalg.norm(ours - theirs) / np.linalg.norm(theirs))
+
+
+def row(found: Evaluation, sample: SampleResult, bundle: Bundle) -> dict[str, Any]:
+    """The figures of one model, each a number or a pair of number and error."""
+    worst = max(
+        sample.distances, key=lambda item: item.wasserstein.value.value - item.wasserstein.strictest_floor.value
+    )
+    ratio = sample.ratio
+    figures: dict[str, Any] = {
+        "name": sample.info.label,
+        "family": bundle.family,
+        "auc": [sample.classifier.auc.value, sample.classifier.auc.error],
+        "wasserstein": [
+            worst.wasserstein.value.value - worst.wasserstein.strictest_floor.value,
+            worst.wasserstein.value.error,
+        ],
+        "worst_observable": worst.name,
+        "correlations": [frobenius(sample.correlations, found.reference.correlations), 0.0],
+        "training_hours": bundle.metrics.get("training_seconds", 0.0) / 3600,
+        "megabytes": bundle.path.stat().st_size / 1e6,
+        "digest": bundle.digest,
+        "whole": {item.name: [item.value.value, item.value.error] for item in sample.whole if item.value},
+    }
+    for name, values, errors in (
+        ("response", ratio.response, ratio.response_error),
+        ("resolution", ratio.resolution, ratio.resolution_error),
+    ):
+        value, error = max(zip(values, errors, strict=True), key=lambda pair: abs(pair[0] - 1))
+        figures[name] = [value - 1, error]
+    for item in sample.whole:
+        if item.name in NETWORKS and item.value is not None:
+            figures[item.name] = [item.value.value, item.value.error]
+        if item.name == "resnet18" and item.value is not None:
+            figures["resnet18_error"] = [item.details["chosen_error_rate"], item.details["error_rate_error"]]
+    return figures
+
+
+def floor(found: Evaluation) -> dict[str, Any]:
+    """What Geant4 scores against Geant4, as far as the evaluation knows."""
+    sample = found.samples[0]
+    figures: dict[str, Any] = {
+        "name": found.floor.label,
+        "auc": [sample.classifier.floor.value, sample.classifier.floor.error],
+    }
+    for item in sample.whole:
+        if item.name in NETWORKS and item.floor is not None:
+            figures[item.name] = [item.floor.value, item.floor.error]
+    return figures
+
+
+def text(name: str, value: Any) -> str:
+    """A cell of the table."""
+    if value is None:
+        return ""
+    if name in ("response", "resolution"):
+        return f"{100 * value[0]:+.2f} ± {100 * value[1]:.2f} %"
+    if name == "correlations":
+        return f"{100 * value[0]:.1f} %"
+    if isinstance(value, list):
+        return f"{value[0]:.3f} ± {value[1]:.3f}"
+    return f"{value:.3g}"
+
+
+def markdown(rows: list[dict[str, Any]], found: Evaluation, machine: dict[str, Any]) -> str:
+    lines = [
+        "# Speed against fidelity",
+        "",
+        f"caloforge {caloforge.__version__}; {found.reference.info.events:,} Geant4 test showers of "
+        f"{found.detector}, equal conditions. {machine['processor']}, {machine['cores']} cores; batch {BATCH:,}, "
+        "sampling only, median. Each row: `caloforge train` with the training file of that name in "
+        "`benchmarks/training/`, then `benchmarks/front.py`.",
+        "",
+        "| model | " + " | ".join(COLUMNS.values()) + " |",
+        "|---|" + "---|" * len(COLUMNS),
+    ]
+    lines += [f"| {item['name']} | {' | '.join(text(key, item.get(key)) for key in COLUMNS)} |" for item in rows]
+    return "\n".join([*lines, ""])
+
+
+def draw(rows: list[dict[str, Any]], floor_auc: float, path: Path) -> None:
+    """Time against the AUC of gradient boosting; to the lower left is better."""
+    with plot_style():
+        figure = new_figure(6.4, 4.2)
+        axes = figure.subplots()
+        for number, item in enumerate(rows):
+            value, error = item["auc"]
+            axes.errorbar(item["ms"], value, error, fmt="o", color=sample_colour(number))
+            axes.annotate(item["name"], (item["ms"], value), xytext=(5, 4), textcoords="offset points", fontsize=8)
+        axes.axhline(floor_auc, color="0.6", linestyle=":", label="Geant4 against Geant4")
+        axes.set_xscale("log")
+        axes.set_xlabel("ms a shower (two threads, batch 10,000)")
+        axes.set_ylabel("AUC of gradient boosting on observables")
+        axes.legend()
+        figure.savefig(path, dpi=130)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("models", type=Path, nargs="+", help="trained models")
+    parser.add_argument("--train", type=Path, required=True, help="Geant4 showers that the models were trained on")
+    parser.add_argument("--test", type=Path, required=True, help="Geant4 showers that no model has seen")
+    parser.add_argument("--work", type=Path, required=True, help="folder for the generated files and the page")
+    parser.add_argument("--no-networks", action="store_true", help="leave out the networks that judge")
+    arguments = parser.parse_args()
+    arguments.work.mkdir(exist_ok=True)
+    bundles = [read_bundle(path) for path in arguments.models]
+    files = [arguments.work / f"{bundle.path.stem}.h5" for bundle in bundles]
+    for bundle, file in zip(bundles, files, strict=True):
+        generate(bundle.detector, model=bundle.path, like=arguments.test, output=file, seed=1, overwrite=True)
+    found = evaluate(
+        files,
+        arguments.test,
+        full=not arguments.no_networks,
+        keep=arguments.work / "networks",
+        training=arguments.train,
+        progress=print,
+    )
+    write_report(found, arguments.work / "report", overwrite=True)
+    rows = [row(found, sample, bundle) for sample, bundle in zip(found.samples, bundles, strict=True)]
+    machine: dict[str, Any] = {}
+    for figures, bundle in zip(rows, bundles, strict=True):
+        speed = bench(bundle.detector, model=bundle.path, engine="auto", batches=[BATCH], file_showers=0)
+        figures["ms"] = speed.timings[-1].median_ms
+        figures["ms_one_thread"] = speed.timings[0].median_ms
+        machine = speed.machine
+    rows.sort(key=lambda item: item["auc"][0])
+    rows.append(floor(found))
+    (RESULTS / "front.json").write_text(json.dumps({"machine": machine, "rows": rows}, indent=1) + "\n")
+    (RESULTS / "front.md").write_text(markdown(rows, found, machine), encoding="utf-8")
+    draw(rows[:-1], rows[-1]["auc"][0], RESULTS / "front.png")
+    print(markdown(rows, found, machine))
+
+
+if __name__ == "__main__":
+    main()
