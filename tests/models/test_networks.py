@@ -20,7 +20,14 @@ from caloforge.models.networks.families import shower_generator  # noqa: E402
 from caloforge.models.networks.generator import ShowerGenerator  # noqa: E402
 from caloforge.models.networks.marginals import Marginals, ResponseModel  # noqa: E402
 from caloforge.models.networks.sampler import TorchSampler, export_onnx, load_torch_sampler, save_weights  # noqa: E402
-from caloforge.models.networks.settings import ConvolutionalSettings  # noqa: E402
+from caloforge.models.networks.settings import (  # noqa: E402
+    ConvolutionalSettings,
+    FactorSettings,
+    FieldSettings,
+    MatchingSettings,
+    NetworkSettings,
+    VariationalSettings,
+)
 from caloforge.random import normals  # noqa: E402
 
 SMALL = ConvolutionalSettings(latent=3, maps=2, channels=3, critic_channels=4, hidden=8)
@@ -154,6 +161,37 @@ def test_onnx_gives_the_same_bits_in_any_batch_and_agrees_with_torch(
     np.testing.assert_array_equal(np.concatenate([run(slice(i, i + 1)) for i in range(50)]), together)
     expected = TorchSampler(lhcb, generator).sample(conditions, noise)
     assert (np.abs(together - expected) <= 1e-5 * expected.max(axis=1, keepdims=True)).all()
+
+
+@pytest.mark.parametrize(
+    ("family", "settings"),
+    [
+        ("flow", FactorSettings(factors=4, transforms=2, bins=4, width=8, hidden=8)),
+        ("vae", VariationalSettings(latent=3, hidden=8)),
+        ("flow-matching", MatchingSettings(steps=2, channels=2, hidden=8)),
+        ("student", FieldSettings(channels=2, hidden=8)),
+    ],
+)
+def test_every_family_is_exported_as_it_samples(lhcb: Detector, family: str, settings: NetworkSettings) -> None:
+    torch.manual_seed(5)
+    made = shower_generator(family, lhcb, settings)
+    made.response.moments.offset.fill_(0.15)
+    made.response.moments.scale.fill_(0.005)
+    for parameter in made.pulls.parameters():
+        torch.nn.init.normal_(parameter, std=0.1)  # untrained ones do nothing
+    graph = export_onnx(made, lhcb)  # raises where onnxruntime and torch differ
+    names = onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"]).get_inputs()
+    assert [item.name for item in names] == ["conditions", "noise"]
+
+
+def test_the_number_of_a_response_is_the_one_that_makes_it() -> None:
+    torch.manual_seed(1)
+    model = ResponseModel(2, 8)
+    model.fit_quantiles(torch.from_numpy(np.random.default_rng(1).gamma(4.0, size=50_000)))
+    features, normal = torch.rand(1000, 2), torch.linspace(-3.4, 3.4, 1000)
+    with torch.no_grad():
+        model.moments.offset.fill_(10.0)  # far enough from the least response
+        torch.testing.assert_close(model.normal(features, model(features, normal)), normal, rtol=0, atol=1e-3)
 
 
 def test_weights_come_back_from_a_bundle(

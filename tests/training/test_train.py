@@ -28,6 +28,12 @@ validation_events: 100
 network: {latent: 3, maps: 1, channels: 2, critic_channels: 2, hidden: 8}
 """
 
+OTHERS = {
+    "flow": "{factors: 3, transforms: 1, bins: 3, width: 4, hidden: 4}",
+    "vae": "{latent: 3, hidden: 4}",
+    "flow-matching": "{steps: 1, maps: 1, channels: 2, hidden: 4}",
+}
+
 
 BASELINE = """\
 model: conditional-wgan
@@ -152,6 +158,48 @@ def test_a_training_that_is_interrupted_ends_with_the_weights_it_would_have_had(
     assert not work.exists()
     for part in ("weights.safetensors", "history.json"):
         assert read_bundle(stopped).part(part) == read_bundle(whole).part(part)
+
+
+@pytest.mark.parametrize("model", OTHERS)
+def test_families_under_one_loss_resume_to_the_same_weights(
+    model: str, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("torch")
+    from caloforge.training import loop
+    from caloforge.training.pulls import PullTrainer
+
+    settings = tmp_path / "train.yaml"
+    settings.write_text(
+        f"{{model: {model}, epochs: 2, batch_size: 20, pretraining_steps: 3, validation_events: 100, "
+        f"network: {OTHERS[model]}}}"
+    )
+    monkeypatch.setattr(loop, "CHECKPOINT_STEPS", 3)
+    monkeypatch.setattr(loop, "export_onnx", lambda generator, detector: b"")  # of tests/models/test_networks.py
+    whole, stopped = tmp_path / "whole.caloforge", tmp_path / "stopped.caloforge"
+    train("lhcb-ecal", data, whole, config=settings)
+    step = PullTrainer.step
+
+    def interrupted(self: PullTrainer, sample: Sample, number: int, total: int) -> dict[str, float]:
+        if number == 14:
+            raise KeyboardInterrupt
+        return step(self, sample, number, total)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(PullTrainer, "step", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            train("lhcb-ecal", data, stopped, config=settings)
+    train("lhcb-ecal", data, stopped, config=settings)
+    for part in ("weights.safetensors", "history.json"):
+        assert read_bundle(stopped).part(part) == read_bundle(whole).part(part)
+
+
+def test_a_student_whose_teacher_is_missing_leaves_nothing_behind(data: Path, tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    settings = tmp_path / "train.yaml"
+    settings.write_text(f"{{model: student, teacher: {tmp_path}/missing.caloforge, validation_events: 100}}")
+    with pytest.raises(FormatError, match="no such file"):
+        train("lhcb-ecal", data, tmp_path / "model.caloforge", config=settings)
+    assert [path.name for path in tmp_path.iterdir()] == ["train.yaml"]
 
 
 def test_a_cut_checkpoint_is_refused(data: Path, settings: Path, tmp_path: Path) -> None:

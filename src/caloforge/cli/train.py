@@ -8,11 +8,11 @@ from typing import Annotated
 
 import typer
 
-from caloforge.models.base import FAMILIES
 from caloforge.models.bundle import SUFFIX, read_bundle
 from caloforge.reports.learning import write_learning_curves
 from caloforge.showers.atomic import check_output
 from caloforge.training import train as training
+from caloforge.training.config import CONFIGS
 
 
 def train(
@@ -20,7 +20,7 @@ def train(
     data: Annotated[Path, typer.Option(help="The showers to train on; the last ones are kept for validation.")],
     output: Annotated[Path, typer.Option("-o", "--output", help="The bundle to write, *.caloforge.")],
     model: Annotated[
-        str | None, typer.Option(help=f"The family, with its default settings: {', '.join(FAMILIES)}.")
+        str | None, typer.Option(help=f"The family, with its default settings: {', '.join(CONFIGS)}.")
     ] = None,
     config: Annotated[Path | None, typer.Option(help="A training file (YAML) with model and settings.")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the output if it exists.")] = False,

@@ -107,7 +107,7 @@ def _neighbour(bundle: Bundle, threads: int) -> Sampler:
 
 _NETWORKS: dict[str, Callable[[Bundle, int], Sampler]] = {"onnxruntime": _onnxruntime, "torch": _torch}
 ENGINES: dict[str, dict[str, Callable[[Bundle, int], Sampler]]] = {
-    "wgan-gp": _NETWORKS,
+    **dict.fromkeys(("wgan-gp", "flow", "vae", "flow-matching", "student"), _NETWORKS),
     "neighbour": {"numpy": _neighbour},
     "interpolation": {"numpy": _neighbour},
     "conditional-wgan": _NETWORKS,

@@ -15,6 +15,10 @@ if TYPE_CHECKING:
 
 FAMILIES: dict[str, str] = {
     "wgan-gp": "conditional convolutional Wasserstein GAN with gradient penalty",
+    "flow": "normalising flow of the factors that cells share, each cell's own noise beside it",
+    "vae": "variational autoencoder of the pulls of the cells",
+    "flow-matching": "conditional flow matching of the pulls, a few steps of an ordinary differential equation",
+    "student": "one-step network distilled from a flow-matching model",
     "neighbour": "nearest training shower, folded by the mirror symmetries, energy scaled",
     "interpolation": "mean of the four nearest training showers: a baseline, with too little fluctuation",
     "conditional-wgan": "published baseline (arXiv:1812.01319): conditional WGAN-GP of whole images",

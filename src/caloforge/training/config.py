@@ -9,7 +9,15 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from caloforge.errors import FormatError, RequestError, nearest_name, unknown_name
-from caloforge.models.networks.settings import ConvolutionalSettings, ImageSettings, NetworkSettings
+from caloforge.models.networks.settings import (
+    ConvolutionalSettings,
+    FactorSettings,
+    FieldSettings,
+    ImageSettings,
+    MatchingSettings,
+    NetworkSettings,
+    VariationalSettings,
+)
 from caloforge.random import MAX_SEED
 
 
@@ -90,8 +98,48 @@ class PublishedWganConfig(PublishedConfig):
     epochs: int = Field(default=25, ge=1)
 
 
+class PullTraining(NetworkTraining):
+    """What families with one network under one loss have to be told."""
+
+    learning_rate: float = Field(default=1e-3, gt=0)
+
+
+class FlowConfig(PullTraining):
+    """How to train ``flow``."""
+
+    model: Literal["flow"] = "flow"
+    network: FactorSettings = FactorSettings()
+
+
+class VaeConfig(PullTraining):
+    """How to train ``vae``."""
+
+    model: Literal["vae"] = "vae"
+    network: VariationalSettings = VariationalSettings()
+    beta: float = Field(default=1.0, ge=0, description="weight of the divergence of the latent numbers; 1: a bound")
+
+
+class MatchingConfig(PullTraining):
+    """How to train ``flow-matching``."""
+
+    model: Literal["flow-matching"] = "flow-matching"
+    network: MatchingSettings = MatchingSettings()
+
+
+class StudentConfig(PullTraining):
+    """How to train ``student``."""
+
+    model: Literal["student"] = "student"
+    network: FieldSettings = FieldSettings()
+    teacher: str = Field(description="bundle of the family flow-matching, for the same detector")
+
+
 CONFIGS: dict[str, type[TrainingConfig]] = {
     "wgan-gp": WganGpConfig,
+    "flow": FlowConfig,
+    "vae": VaeConfig,
+    "flow-matching": MatchingConfig,
+    "student": StudentConfig,
     "neighbour": NeighbourConfig,
     "interpolation": InterpolationConfig,
     "conditional-wgan": PublishedWganConfig,
@@ -127,6 +175,9 @@ def make_config(values: dict[str, Any]) -> TrainingConfig:
             nearest = nearest_name(str(first["loc"][-1]), [*known, *_network_fields(CONFIGS[name])])
             hint = f"; did you mean {nearest!r}?" if nearest else f"; known: {', '.join(known)}"
             raise RequestError(f"training file: unknown key {place!r}{hint}") from None
+        if first["type"] == "missing":
+            what = CONFIGS[name].model_fields[place].description
+            raise RequestError(f"the model {name} needs the key {place!r} in its training file: {what}") from None
         raise RequestError(f"training file: {place} = {first['input']!r}: {first['msg']}") from None
 
 

@@ -28,9 +28,13 @@ from caloforge.training.adversarial import ImageAdversaries, PullAdversaries
 from caloforge.training.checkpoint import load_checkpoint, module_tensors, save_checkpoint
 from caloforge.training.config import NetworkTraining
 from caloforge.training.data import Sample, stage
+from caloforge.training.distillation import Distillation
+from caloforge.training.factors import FactorLikelihood
+from caloforge.training.matching import VelocityMatching
 from caloforge.training.steps import batch_of
 from caloforge.training.trainer import Trainer
 from caloforge.training.validation import binned_distances, score
+from caloforge.training.variational import EvidenceBound
 
 CHECKPOINT = "checkpoint.safetensors"
 CHECKPOINT_STEPS = 100
@@ -38,6 +42,10 @@ _VALIDATION_BLOCK = 500
 
 TRAINERS: dict[str, Callable[[Detector, Any, Fabric], Trainer]] = {
     "wgan-gp": PullAdversaries,
+    "flow": FactorLikelihood,
+    "vae": EvidenceBound,
+    "flow-matching": VelocityMatching,
+    "student": Distillation,
     "conditional-wgan": ImageAdversaries,
     "conditional-gan": ImageAdversaries,
     "wgan": ImageAdversaries,
@@ -74,6 +82,7 @@ def train_network(
     detector = file.detector
     fabric = Fabric(accelerator="auto", devices=1)
     trainer = TRAINERS[config.model](detector, config, fabric)
+    folder.mkdir(exist_ok=True)
     split = stage(file, folder, config.validation_events, folded=trainer.generator.folded_training)
     reference = _reference(split.validation, conditional=trainer.generator.conditional)
     steps = max(1, len(split.training) // config.batch_size)

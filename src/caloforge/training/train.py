@@ -103,7 +103,6 @@ def _train_network(job: Job, settings: NetworkTraining) -> dict[str, Any]:
         "seed": settings.seed,
     }
     folder = job.output.with_name(job.output.name + ".training")
-    folder.mkdir(exist_ok=True)
     metrics = loop.train_network(
         file, settings, job.output, folder, domain, provenance, overwrite=job.overwrite, progress=job.progress
     )

@@ -9,9 +9,20 @@ from typing import TYPE_CHECKING, Any
 
 from caloforge.models.base import UNCONDITIONAL
 from caloforge.models.networks.base import Generator
+from caloforge.models.networks.factors import FactorPulls
+from caloforge.models.networks.fields import DistilledPulls, IntegratedPulls
 from caloforge.models.networks.generator import ConvolutionalPulls, PullNetwork, ShowerGenerator
 from caloforge.models.networks.images import ImageGenerator
-from caloforge.models.networks.settings import ConvolutionalSettings, ImageSettings, NetworkSettings
+from caloforge.models.networks.settings import (
+    ConvolutionalSettings,
+    FactorSettings,
+    FieldSettings,
+    ImageSettings,
+    MatchingSettings,
+    NetworkSettings,
+    VariationalSettings,
+)
+from caloforge.models.networks.variational import VariationalPulls
 
 if TYPE_CHECKING:
     from caloforge.detector import Detector
@@ -27,6 +38,10 @@ class Family:
 
 FAMILIES = {
     "wgan-gp": Family(ConvolutionalSettings, ConvolutionalPulls),
+    "flow": Family(FactorSettings, FactorPulls),
+    "vae": Family(VariationalSettings, VariationalPulls),
+    "flow-matching": Family(MatchingSettings, IntegratedPulls),
+    "student": Family(FieldSettings, DistilledPulls),
 }
 
 

@@ -10,6 +10,8 @@ import torch
 from torch import Tensor, nn
 
 N_KNOTS = 29
+EDGE = 0.02
+"""Value v = ln(1 + e / epsilon) up to which a cell counts as off."""
 
 
 def dense(*widths: int) -> nn.Sequential:
@@ -18,6 +20,15 @@ def dense(*widths: int) -> nn.Sequential:
     for inputs, outputs in itertools.pairwise(widths):
         layers += [nn.Linear(inputs, outputs), nn.SiLU()]
     return nn.Sequential(*layers[:-1])
+
+
+def start_at_zero(layers: nn.Sequential) -> None:
+    """Set the last layer to zero, so that what is added by the layers is nothing before they are trained."""
+    last = layers[-1]
+    assert isinstance(last, nn.Linear | nn.Conv2d)
+    assert last.bias is not None
+    nn.init.zeros_(last.weight)
+    nn.init.zeros_(last.bias)
 
 
 class Marginals(NamedTuple):
@@ -38,7 +49,7 @@ class Marginals(NamedTuple):
         """Negative log-likelihood (N, K) of x, without the constant."""
         return 0.5 * self.pulls(values).square() + torch.log(self.deviation)
 
-    def censored_loss(self, values: Tensor, *, edge: float = 0.02) -> Tensor:
+    def censored_loss(self, values: Tensor, *, edge: float = EDGE) -> Tensor:
         """Negative log-likelihood (N, K) of max(0, x): a cell is off (x <= edge), or on with a value.
 
         Source: J. Tobin, "Estimation of relationships for limited dependent variables", Econometrica 26 (1958) 24.
@@ -104,3 +115,11 @@ class ResponseModel(nn.Module):
         residual = self.quantiles[0] + (torch.relu(z - self.knots[:-1]) * bends).sum(1)
         response: Tensor = marginal.values(residual[:, None])[:, 0]
         return response.clamp_min(1e-3)
+
+    def normal(self, features: Tensor, response: Tensor) -> Tensor:
+        """Features (N, C) and E_vis / E (N,) to standard normal numbers (N,); the inverse of :meth:`forward`."""
+        residual = self.moments(features).pulls(response[:, None])[:, 0].contiguous()
+        index = torch.searchsorted(self.quantiles, residual).clamp(1, N_KNOTS - 1)
+        low, high = self.quantiles[index - 1], self.quantiles[index]
+        share = (residual - low) / (high - low).clamp_min(1e-9)
+        return torch.lerp(self.knots[index - 1], self.knots[index], share).clamp(-3.5, 3.5)

@@ -47,8 +47,8 @@ def save_weights(generator: Generator) -> bytes:
     return safetensors.torch.save({name: tensor.contiguous() for name, tensor in generator.state_dict().items()})
 
 
-def load_torch_sampler(bundle: Bundle) -> Sampler:
-    """The sampler of a bundle with networks on torch, on the CPU.
+def load_generator(bundle: Bundle) -> Generator:
+    """The generator of a bundle with networks on torch, on the CPU.
 
     Raises:
         FormatError: the weights do not fit the networks that the bundle's configuration describes.
@@ -58,7 +58,12 @@ def load_torch_sampler(bundle: Bundle) -> Sampler:
         generator.load_state_dict(safetensors.torch.load(bundle.part("weights.safetensors")))
     except RuntimeError as error:
         raise FormatError(f"the weights in {bundle.path} do not fit the configuration beside them: {error}") from error
-    return TorchSampler(bundle.detector, generator)
+    return generator
+
+
+def load_torch_sampler(bundle: Bundle) -> Sampler:
+    """The sampler of a bundle with networks on torch, on the CPU; raises what :func:`load_generator` does."""
+    return TorchSampler(bundle.detector, load_generator(bundle))
 
 
 def export_onnx(generator: Generator, detector: Detector) -> bytes:

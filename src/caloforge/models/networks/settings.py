@@ -30,3 +30,31 @@ class ImageSettings(NetworkSettings):
     latent: int = Field(default=64, ge=1, description="normal numbers a shower")
     channels: int = Field(default=16, ge=1, description="channels of the generator's last hidden images")
     critic_channels: int = Field(default=32, ge=2, description="channels of the discriminator's first convolution")
+
+
+class VariationalSettings(NetworkSettings):
+    """Decoder and encoder of ``vae``."""
+
+    latent: int = Field(default=24, ge=1, description="latent normal numbers a shower, beside one a cell")
+
+
+class FactorSettings(NetworkSettings):
+    """Factors and their flow, of ``flow``."""
+
+    factors: int = Field(default=24, ge=2, description="what cells have in common, numbers a shower")
+    transforms: int = Field(default=3, ge=1, description="coupling layers of the flow")
+    bins: int = Field(default=8, ge=2, description="pieces of its splines")
+    width: int = Field(default=64, ge=1, description="width of its dense layers")
+
+
+class FieldSettings(NetworkSettings):
+    """A map of images to images: the generator of ``student``."""
+
+    maps: int = Field(default=2, ge=1, description="images that the dense layers make")
+    channels: int = Field(default=8, ge=1, description="channels of the convolutions")
+
+
+class MatchingSettings(FieldSettings):
+    """Velocity of ``flow-matching`` and how it is integrated."""
+
+    steps: int = Field(default=6, ge=1, description="steps of Heun's method a shower, two velocities each")
