@@ -166,9 +166,9 @@ def test_onnx_gives_the_same_bits_in_any_batch_and_agrees_with_torch(
 @pytest.mark.parametrize(
     ("family", "settings"),
     [
-        ("flow", FactorSettings(factors=4, transforms=2, bins=4, width=8, hidden=8)),
+        ("flow", FactorSettings(factors=4, transforms=1, bins=4, width=8, hidden=8)),
         ("vae", VariationalSettings(latent=3, hidden=8)),
-        ("flow-matching", MatchingSettings(steps=2, channels=2, hidden=8)),
+        ("flow-matching", MatchingSettings(steps=1, channels=2, hidden=8)),
         ("student", FieldSettings(channels=2, hidden=8)),
     ],
 )

@@ -32,6 +32,7 @@ OTHERS = {
     "flow": "{factors: 3, transforms: 1, bins: 3, width: 4, hidden: 4}",
     "vae": "{latent: 3, hidden: 4}",
     "flow-matching": "{steps: 1, maps: 1, channels: 2, hidden: 4}",
+    "student": "{maps: 1, channels: 2, hidden: 4}",
 }
 
 
@@ -168,13 +169,21 @@ def test_families_under_one_loss_resume_to_the_same_weights(
     from caloforge.training import loop
     from caloforge.training.pulls import PullTrainer
 
-    settings = tmp_path / "train.yaml"
-    settings.write_text(
-        f"{{model: {model}, epochs: 2, batch_size: 20, pretraining_steps: 3, validation_events: 100, "
-        f"network: {OTHERS[model]}}}"
-    )
+    def written(model: str, more: str = "") -> Path:
+        path = tmp_path / f"{model}.yaml"
+        path.write_text(
+            f"{{model: {model}, epochs: 2, batch_size: 20, pretraining_steps: 3, validation_events: 100, "
+            f"network: {OTHERS[model]}{more}}}"
+        )
+        return path
+
     monkeypatch.setattr(loop, "CHECKPOINT_STEPS", 3)
     monkeypatch.setattr(loop, "export_onnx", lambda generator, detector: b"")  # of tests/models/test_networks.py
+    settings = written(model)
+    if model == "student":
+        teacher = tmp_path / "teacher.caloforge"
+        train("lhcb-ecal", data, teacher, config=written("flow-matching"))
+        settings = written(model, f", teacher: {teacher}")
     whole, stopped = tmp_path / "whole.caloforge", tmp_path / "stopped.caloforge"
     train("lhcb-ecal", data, whole, config=settings)
     step = PullTrainer.step
