@@ -57,4 +57,4 @@ class FieldSettings(NetworkSettings):
 class MatchingSettings(FieldSettings):
     """Velocity of ``flow-matching`` and how it is integrated."""
 
-    steps: int = Field(default=6, ge=1, description="steps of Heun's method a shower, two velocities each")
+    steps: int = Field(default=3, ge=1, description="steps of Heun's method a shower, two velocities each")
