@@ -118,8 +118,8 @@ def markdown(rows: list[dict[str, Any]], found: Evaluation, machine: dict[str, A
         "",
         f"caloforge {caloforge.__version__}; {found.reference.info.events:,} Geant4 test showers of "
         f"{found.detector}, equal conditions. {machine['processor']}, {machine['cores']} cores; batch {BATCH:,}, "
-        "sampling only, median. Each row: `caloforge train` with the training file of that name in "
-        "`benchmarks/training/`, then `benchmarks/front.py`.",
+        "sampling only, median. Each bundle's manifest has the configuration that `caloforge train` makes it from "
+        "again. Made by `benchmarks/front.py`.",
         "",
         "| model | " + " | ".join(COLUMNS.values()) + " |",
         "|---|" + "---|" * len(COLUMNS),
@@ -139,6 +139,7 @@ def draw(rows: list[dict[str, Any]], floor_auc: float, path: Path) -> None:
             axes.annotate(item["name"], (item["ms"], value), xytext=(5, 4), textcoords="offset points", fontsize=8)
         axes.axhline(floor_auc, color="0.6", linestyle=":", label="Geant4 against Geant4")
         axes.set_xscale("log")
+        axes.margins(x=0.2)
         axes.set_xlabel("ms a shower (two threads, batch 10,000)")
         axes.set_ylabel("AUC of gradient boosting on observables")
         axes.legend()
