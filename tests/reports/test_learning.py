@@ -11,7 +11,7 @@ from caloforge.reports.learning import write_learning_curves
 
 def entry(epoch: int, score: float) -> dict[str, object]:
     distances = {"response": score, "width_along": 2 * score}
-    return {"epoch": epoch, "score": score, "distances": distances, "critic_distance": 1.0, "penalty": 0.01}
+    return {"epoch": epoch, "score": score, "losses": {"critic_distance": 1.0, "penalty": 0.01}, "distances": distances}
 
 
 def test_a_png_that_follows_the_history(tmp_path: Path) -> None:

@@ -327,7 +327,7 @@ def _open(path: Path) -> zipfile.ZipFile:
         raise FormatError(f"{path}: no such file; expected a model bundle (*{SUFFIX})")
     try:
         return zipfile.ZipFile(path)
-    except (zipfile.BadZipFile, OSError, ValueError) as error:
+    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
         raise FormatError(f"{path} is not a model bundle, or it was cut: {error}; get the bundle again") from error
 
 
