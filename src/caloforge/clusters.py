@@ -58,7 +58,7 @@ class Scheduler(Cluster):
         with ExitStack() as stack:
             try:
                 client = stack.enter_context(_client(self.address))
-            except (OSError, ValueError, RuntimeError) as error:
+            except (OSError, ValueError, RuntimeError, AssertionError) as error:  # the last: Dask's loop did not start
                 raise RequestError(
                     f"no Dask scheduler answers at {self.address} within {PATIENCE:g} s ({error}); start one there "
                     f"with: dask scheduler"
