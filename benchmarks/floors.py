@@ -3,7 +3,7 @@
     python benchmarks/floors.py lhcb-ecal-electron-test.h5 --work WORK
 
 The first 5,000 showers of the file are the reference, the next 5,000 the sample, each under conditions of their own.
-The neural networks are trained too, which takes about an hour and a half on one core; a run that was interrupted goes
+The neural networks are trained too, which takes two and a half hours on one core; a run that was interrupted goes
 on with the next network. Writes ``benchmarks/results/floors.json`` and ``floors.md``.
 """
 

@@ -28,9 +28,8 @@ from caloforge.reports.style import new_figure, plot_style, sample_colour
 
 RESULTS = Path(__file__).parent / "results"
 BATCH = 10_000
-NETWORKS = ("dnn_low_level", "dnn_normalised", "dnn_high_level", "resnet18")
 COLUMNS = {
-    "ms": "ms a shower, 2 threads",
+    "ms": "ms a shower, all cores",
     "auc": "AUC, boosting",
     "dnn_low_level": "AUC, network on cells",
     "dnn_normalised": "the same, normalised",
@@ -66,11 +65,11 @@ def row(found: Evaluation, sample: SampleResult, bundle: Bundle) -> dict[str, An
             worst.wasserstein.value.error,
         ],
         "worst_observable": worst.name,
-        "correlations": [frobenius(sample.correlations, found.reference.correlations), 0.0],
+        "correlations": frobenius(sample.correlations, found.reference.correlations),
         "training_hours": bundle.metrics.get("training_seconds", 0.0) / 3600,
         "megabytes": bundle.path.stat().st_size / 1e6,
         "digest": bundle.digest,
-        "whole": {item.name: [item.value.value, item.value.error] for item in sample.whole if item.value},
+        **{item.name: [item.value.value, item.value.error] for item in sample.whole if item.value},
     }
     for name, values, errors in (
         ("response", ratio.response, ratio.response_error),
@@ -79,8 +78,6 @@ def row(found: Evaluation, sample: SampleResult, bundle: Bundle) -> dict[str, An
         value, error = max(zip(values, errors, strict=True), key=lambda pair: abs(pair[0] - 1))
         figures[name] = [value - 1, error]
     for item in sample.whole:
-        if item.name in NETWORKS and item.value is not None:
-            figures[item.name] = [item.value.value, item.value.error]
         if item.name == "resnet18" and item.value is not None:
             figures["resnet18_error"] = [item.details["chosen_error_rate"], item.details["error_rate_error"]]
     return figures
@@ -89,14 +86,11 @@ def row(found: Evaluation, sample: SampleResult, bundle: Bundle) -> dict[str, An
 def floor(found: Evaluation) -> dict[str, Any]:
     """What Geant4 scores against Geant4, as far as the evaluation knows."""
     sample = found.samples[0]
-    figures: dict[str, Any] = {
+    return {
         "name": found.floor.label,
         "auc": [sample.classifier.floor.value, sample.classifier.floor.error],
+        **{item.name: [item.floor.value, item.floor.error] for item in sample.whole if item.floor},
     }
-    for item in sample.whole:
-        if item.name in NETWORKS and item.floor is not None:
-            figures[item.name] = [item.floor.value, item.floor.error]
-    return figures
 
 
 def text(name: str, value: Any) -> str:
@@ -106,7 +100,7 @@ def text(name: str, value: Any) -> str:
     if name in ("response", "resolution"):
         return f"{100 * value[0]:+.2f} ± {100 * value[1]:.2f} %"
     if name == "correlations":
-        return f"{100 * value[0]:.1f} %"
+        return f"{100 * value:.1f} %"
     if isinstance(value, list):
         return f"{value[0]:.3f} ± {value[1]:.3f}"
     return f"{value:.3g}"
@@ -140,7 +134,7 @@ def draw(rows: list[dict[str, Any]], floor_auc: float, path: Path) -> None:
         axes.axhline(floor_auc, color="0.6", linestyle=":", label="Geant4 against Geant4")
         axes.set_xscale("log")
         axes.margins(x=0.2)
-        axes.set_xlabel("ms a shower (two threads, batch 10,000)")
+        axes.set_xlabel("ms a shower (all cores, batch 10,000)")
         axes.set_ylabel("AUC of gradient boosting on observables")
         axes.legend()
         figure.savefig(path, dpi=130)

@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from caloforge.errors import FormatError, RequestError, WorkError, require, unknown_name
-from caloforge.models.base import Sampler
+from caloforge.models.base import FAMILIES, Sampler
 from caloforge.models.bundle import Bundle
+from caloforge.models.neighbour import NEIGHBOURS, load_neighbour
 from caloforge.processes import available_cores
 
 GRAPH = "sampler.onnx"
@@ -100,20 +101,12 @@ def _torch(bundle: Bundle, threads: int) -> Sampler:
 
 
 def _neighbour(bundle: Bundle, threads: int) -> Sampler:
-    from caloforge.models.neighbour import load_neighbour
-
     return load_neighbour(bundle)
 
 
-_NETWORKS: dict[str, Callable[[Bundle, int], Sampler]] = {"onnxruntime": _onnxruntime, "torch": _torch}
 ENGINES: dict[str, dict[str, Callable[[Bundle, int], Sampler]]] = {
-    **dict.fromkeys(("wgan-gp", "flow", "vae", "flow-matching", "student"), _NETWORKS),
-    "neighbour": {"numpy": _neighbour},
-    "interpolation": {"numpy": _neighbour},
-    "conditional-wgan": _NETWORKS,
-    "conditional-gan": _NETWORKS,
-    "wgan": _NETWORKS,
-    "gan": _NETWORKS,
+    family: {"numpy": _neighbour} if family in NEIGHBOURS else {"onnxruntime": _onnxruntime, "torch": _torch}
+    for family in FAMILIES
 }
 """The engines of each family; the first is the default."""
 

@@ -24,7 +24,7 @@ _LAST_RATE = 0.02
 
 
 class Trainer(ABC):
-    """A family in training. A subclass adds its networks, and optimizers in :meth:`start`.
+    """A family in training. A subclass adds its networks, and optimizers in :meth:`optimize`.
 
     Attributes:
         generator: what is trained.
