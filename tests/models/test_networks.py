@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 torch = pytest.importorskip("torch")
 
@@ -18,7 +21,7 @@ from caloforge.models.networks.conditions import ConditionFeatures  # noqa: E402
 from caloforge.models.networks.critic import Critic, PatchConvolution  # noqa: E402
 from caloforge.models.networks.families import shower_generator  # noqa: E402
 from caloforge.models.networks.generator import ShowerGenerator  # noqa: E402
-from caloforge.models.networks.marginals import Marginals, ResponseModel  # noqa: E402
+from caloforge.models.networks.marginals import Marginals  # noqa: E402
 from caloforge.models.networks.sampler import TorchSampler, export_onnx, load_torch_sampler, save_weights  # noqa: E402
 from caloforge.models.networks.settings import (  # noqa: E402
     ConvolutionalSettings,
@@ -37,8 +40,8 @@ SMALL = ConvolutionalSettings(latent=3, maps=2, channels=3, critic_channels=4, h
 def generator(lhcb: Detector) -> ShowerGenerator:
     torch.manual_seed(5)
     made = shower_generator("wgan-gp", lhcb, SMALL)
-    made.response.moments.offset.fill_(0.15)
-    made.response.moments.scale.fill_(0.005)
+    made.response.offset.fill_(0.15)
+    made.response.scale.fill_(0.005)
     return made.eval()
 
 
@@ -71,8 +74,9 @@ def test_mirrored_conditions_give_mirrored_showers(
 
 def test_what_the_critic_sees_stays_when_the_table_of_observables_grows(lhcb: Detector) -> None:
     squares = [f"fraction_{side}x{side}" for side in (1, 3, 5, 7, 9)]
+    radial = ["radius", "radial_width", *(f"within_{radius}mm" for radius in (20, 40, 80))]
     shapes = [f"{what}_{way}" for way in ("along", "across") for what in ("width", "asymmetry", "barycentre")]
-    assert Critic(lhcb, SMALL).observables.names == ["response", *squares, "hottest_ratio", *shapes]
+    assert Critic(lhcb, SMALL).observables.names == ["response", *squares, "hottest_ratio", *radial, *shapes]
 
 
 def test_a_fixed_condition_is_a_constant_feature(lhcb: Detector) -> None:
@@ -92,7 +96,8 @@ def test_the_cells_add_up_to_the_visible_energy_that_was_drawn(
             torch.from_numpy(conditions), generator.fold.flips(torch.from_numpy(conditions))
         )
         energies = generator.folded(folded, torch.from_numpy(noise))
-        drawn = generator.response(generator.features(folded), torch.from_numpy(noise[:, 0])) * folded[:, 0]
+        response = generator.response(generator.features(folded)).values(torch.from_numpy(noise[:, :1]))
+        drawn = response[:, 0] * folded[:, 0]
     assert (energies >= 0).all()
     torch.testing.assert_close(energies.sum(1), drawn, rtol=1e-5, atol=0)
 
@@ -102,28 +107,48 @@ def test_values_and_energies_are_inverse(generator: ShowerGenerator) -> None:
     torch.testing.assert_close(generator.to_energies(generator.to_values(energies)), energies, rtol=1e-5, atol=1e-6)
 
 
-def test_response_model_reproduces_the_distribution_of_its_residuals() -> None:
-    rng = np.random.default_rng(1)
-    residuals = rng.gamma(4.0, size=200_000)
-    model = ResponseModel(2, 8)
-    for parameter in model.moments.parameters():
-        torch.nn.init.zeros_(parameter)  # mean 0, deviation 1
-    model.fit_quantiles(torch.from_numpy(residuals))
-    with torch.no_grad():
-        drawn = model(torch.zeros(200_000, 2), torch.from_numpy(rng.standard_normal(200_000)).float()).numpy()
-    for probability in (0.01, 0.1, 0.5, 0.9, 0.99):
-        assert np.quantile(drawn, probability) == pytest.approx(np.quantile(residuals, probability), rel=0.02)
+def marginals(n: int, *values: float) -> Marginals:
+    """One quantity of ``n`` showers with the same location, log scale, skewness and log tail."""
+    return Marginals(*(torch.full((n, 1), value, dtype=torch.float64) for value in values))
 
 
-def test_censored_loss_is_least_at_the_true_moments() -> None:
-    values = torch.from_numpy(np.random.default_rng(2).normal(0.3, 1.0, size=100_000)).clamp_min(0.0)
+@given(st.floats(-3, 3), st.floats(-2, 2), st.floats(-3, 3), st.floats(-1.2, 1.2))
+def test_pulls_and_values_are_inverse(location: float, log_scale: float, skewness: float, log_tail: float) -> None:
+    pulls = torch.linspace(-8, 8, 101, dtype=torch.float64)[:, None]
+    bent = marginals(101, location, log_scale, skewness, log_tail)
+    values = bent.values(pulls)
+    assert (values.diff(dim=0) > 0).all()
+    torch.testing.assert_close(bent.pulls(values), pulls, rtol=1e-6, atol=1e-6)
 
-    def loss(mean: float, deviation: float) -> float:
-        like = torch.ones_like(values)
-        return float(Marginals(mean * like, deviation * like).censored_loss(values, edge=1e-9).mean())
 
-    least = loss(0.3, 1.0)
-    assert all(loss(*other) > least for other in ((0.2, 1.0), (0.4, 1.0), (0.3, 0.9), (0.3, 1.1)))
+def test_without_skewness_and_tail_they_are_normal() -> None:
+    pulls = torch.linspace(-4, 4, 9, dtype=torch.float64)[:, None]
+    torch.testing.assert_close(marginals(9, 2.0, math.log(3.0), 0.0, 0.0).values(pulls), 2 + 3 * pulls)
+
+
+def test_the_likelihood_is_that_of_a_density() -> None:
+    """exp(-loss) integrates to sqrt(2 pi), the constant left out; with the cells that are off, to one."""
+    x = torch.linspace(-60, 60, 400_001, dtype=torch.float64)[:, None]
+    bent = marginals(len(x), 0.5, -0.3, 0.7, 0.4)
+    density = torch.exp(-bent.loss(x))[:, 0] / math.sqrt(2 * math.pi)
+    assert float(torch.trapezoid(density, x[:, 0])) == pytest.approx(1.0, abs=1e-6)
+    on = x[:, 0] > 0.02
+    off = float(torch.exp(-bent.censored_loss(torch.zeros_like(x)))[0, 0])
+    assert off + float(torch.trapezoid(density[on], x[on, 0])) == pytest.approx(1.0, abs=1e-3)
+
+
+def test_censored_loss_is_least_at_the_true_distribution() -> None:
+    normal = torch.from_numpy(np.random.default_rng(2).normal(size=(100_000, 1)))
+    true = (0.3, 0.0, 0.5, 0.2)
+    values = marginals(len(normal), *true).values(normal).clamp_min(0.0)
+
+    def loss(*given: float) -> float:
+        return float(marginals(len(values), *given).censored_loss(values, edge=1e-9).mean())
+
+    others = [
+        tuple(t + (0.1 if i == k else 0.0) * sign for i, t in enumerate(true)) for k in range(4) for sign in (1, -1)
+    ]
+    assert all(loss(*other) > loss(*true) for other in others)
 
 
 def test_patch_convolution_is_a_convolution_with_stride_equal_to_its_kernel() -> None:
@@ -175,23 +200,13 @@ def test_onnx_gives_the_same_bits_in_any_batch_and_agrees_with_torch(
 def test_every_family_is_exported_as_it_samples(lhcb: Detector, family: str, settings: NetworkSettings) -> None:
     torch.manual_seed(5)
     made = shower_generator(family, lhcb, settings)
-    made.response.moments.offset.fill_(0.15)
-    made.response.moments.scale.fill_(0.005)
+    made.response.offset.fill_(0.15)
+    made.response.scale.fill_(0.005)
     for parameter in made.pulls.parameters():
         torch.nn.init.normal_(parameter, std=0.1)  # untrained ones do nothing
     graph = export_onnx(made, lhcb)  # raises where onnxruntime and torch differ
     names = onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"]).get_inputs()
     assert [item.name for item in names] == ["conditions", "noise"]
-
-
-def test_the_number_of_a_response_is_the_one_that_makes_it() -> None:
-    torch.manual_seed(1)
-    model = ResponseModel(2, 8)
-    model.fit_quantiles(torch.from_numpy(np.random.default_rng(1).gamma(4.0, size=50_000)))
-    features, normal = torch.rand(1000, 2), torch.linspace(-3.4, 3.4, 1000)
-    with torch.no_grad():
-        model.moments.offset.fill_(10.0)  # far enough from the least response
-        torch.testing.assert_close(model.normal(features, model(features, normal)), normal, rtol=0, atol=1e-3)
 
 
 def test_weights_come_back_from_a_bundle(

@@ -18,7 +18,8 @@ from caloforge.training.steps import batch_of, step_generator
 if TYPE_CHECKING:
     from caloforge.training.config import NetworkTraining
 
-_PEAK_RATE = 4e-3
+_PEAK_RATE = 3e-3
+_LARGEST_GRADIENT = 1.0
 _BATCH = 256
 _BLOCK = 1000
 
@@ -46,8 +47,8 @@ class Pretraining:
         """The response and the marginals of the cells."""
         sample = self.sample
         visible = torch.from_numpy(sample.energies.sum(1) / sample.conditions.column("energy")).float().to(self.device)
-        moments = generator.response.moments
-        moments.standardise_with(visible[:, None])
+        response = generator.response
+        response.standardise_with(visible[:, None])
         features = generator.features(self.conditions)
 
         def cells(rows: Tensor) -> Tensor:
@@ -55,9 +56,7 @@ class Pretraining:
             marginals: Marginals = generator.cells(features[rows])
             return marginals.censored_loss(generator.to_values(energies)).mean()
 
-        self._fit("response", moments, lambda rows: moments(features[rows]).loss(visible[rows, None]).mean())
-        with torch.no_grad():
-            generator.response.fit_quantiles(moments(features).pulls(visible[:, None])[:, 0])
+        self._fit("response", response, lambda rows: response(features[rows]).loss(visible[rows, None]).mean())
         self._fit("cells", generator.cells, cells)
 
     def critic(self, critic: Critic, generator: ShowerGenerator) -> None:
@@ -96,6 +95,7 @@ class Pretraining:
             value = loss(torch.randint(len(self.sample), (_BATCH,), generator=random))
             optimizer.zero_grad()
             torch.autograd.backward(value)
+            torch.nn.utils.clip_grad_norm_(part.parameters(), _LARGEST_GRADIENT)
             optimizer.step()
             schedule.step()
             self.advance(1)

@@ -74,7 +74,8 @@ def pull_batch(generator: ShowerGenerator, energies: Tensor, conditions: Tensor,
         response = energies.sum(1) / conditions[:, generator.energy_column]
         cells: Marginals = generator.cells(features)
         pulls = imputed_pulls(cells, generator.to_values(energies), random)
-        return PullBatch(features, generator.response.normal(features, response)[:, None], cells, pulls)
+        expected: Marginals = generator.response(features)
+        return PullBatch(features, expected.pulls(response[:, None]), cells, pulls)
 
 
 class PullTrainer(Trainer):

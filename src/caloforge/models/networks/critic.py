@@ -9,14 +9,14 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from caloforge.models.networks.generator import ShowerGenerator, pad_to_multiple
-from caloforge.models.networks.marginals import ConditionalMoments, Marginals, dense
+from caloforge.models.networks.marginals import ConditionalMarginals, Marginals, dense
 from caloforge.models.networks.settings import ConvolutionalSettings
 from caloforge.observables import compute, observables_for, soft_sparsities
 
 if TYPE_CHECKING:
     from caloforge.detector import Detector
 
-_SEEN = ("response", "fraction_", "hottest_ratio")
+_SEEN = ("response", "fraction_", "hottest_ratio", "radius", "radial_width", "within_")
 _SEEN_IN_A_DIRECTION = ("width", "asymmetry", "barycentre")
 _PULL_RANGE = (-5.0, 8.0)
 
@@ -86,7 +86,7 @@ class ObservableFeatures(nn.Module):
         self.names = [name for name in table if name.startswith(_SEEN)]
         self.names += [f"{what}_{direction}" for direction in directions for what in _SEEN_IN_A_DIRECTION]
         self.n_outputs = len(self.names) + len(detector.sparsity_thresholds)
-        self.moments = ConditionalMoments(len(detector.conditions), self.n_outputs, settings.hidden // 2)
+        self.moments = ConditionalMarginals(len(detector.conditions), self.n_outputs, settings.hidden // 2)
 
     def values(self, energies: Tensor, conditions: Tensor) -> Tensor:
         """Energies (N, n_cells), conditions (N, C) -> observables (N, n_outputs), in their own units."""
@@ -131,7 +131,7 @@ class Critic(nn.Module):
         observables = self.observables(energies, conditions, features)
         misses = 10 * (self.regressor(values) - features)
         images = torch.stack(
-            [pulls.clamp(*_PULL_RANGE), values / 3, torch.sigmoid(8 * (values - 0.3)), cells.mean / 3], -1
+            [pulls.clamp(*_PULL_RANGE), values / 3, torch.sigmoid(8 * (values - 0.3)), cells.location / 3], -1
         )
         image = self.image(images)
         numbers = self.numbers(torch.cat([observables, misses, features], 1))

@@ -11,13 +11,14 @@ from torch.nn import functional
 
 from caloforge.models.networks.base import Generator
 from caloforge.models.networks.conditions import ConditionFeatures, MirrorFold
-from caloforge.models.networks.marginals import ConditionalMoments, Marginals, ResponseModel, dense
+from caloforge.models.networks.marginals import ConditionalMarginals, Marginals, dense
 from caloforge.models.networks.settings import ConvolutionalSettings, NetworkSettings
 from caloforge.transforms import energy_of_log, log_of_energy
 
 if TYPE_CHECKING:
     from caloforge.detector import Detector
 
+_LEAST_RESPONSE = 1e-3
 _MAX_VALUE = 14.0  # ln(1 + e/epsilon) that no cell exceeds; keeps exp finite whatever the noise
 
 
@@ -59,7 +60,7 @@ class ConvolutionalPulls(PullNetwork):
             nn.LeakyReLU(0.2),
             last,
         )
-        self.own = nn.Parameter(torch.tensor(0.9))
+        self.own = nn.Parameter(torch.tensor(1.0))
         self.shared = nn.Parameter(torch.tensor(0.1))
         nn.init.normal_(last.weight, std=0.02)
         assert last.bias is not None
@@ -68,7 +69,7 @@ class ConvolutionalPulls(PullNetwork):
     def forward(self, features: Tensor, noise: Tensor, cells: Marginals) -> Tensor:
         common, single = noise[:, : self.n_common], noise[:, self.n_common :]
         maps = self.latent(torch.cat([features, common], 1)).view(-1, self.maps, *self.shape)
-        images = [single, cells.mean / 3, torch.log(cells.deviation)]
+        images = [single, cells.location / 3, cells.log_scale]
         stack = torch.cat([maps, *(image.view(-1, 1, *self.shape) for image in images)], 1)
         local: Tensor = self.convolutions(stack.contiguous(memory_format=torch.channels_last)).reshape(single.shape)
         pulls: Tensor = local + self.own * single + self.shared * maps[:, 0].reshape(single.shape)
@@ -79,9 +80,9 @@ class ShowerGenerator(Generator):
     """The whole sampler: (conditions (N, C), noise (N, noise_width)) -> energies (N, n_cells), MeV.
 
     1. Reflect the conditions into one quadrant (``MirrorFold``).
-    2. Draw the visible energy from ``ResponseModel``.
-    3. v = max(0, mean + deviation * pull): moments of each cell given the conditions, pulls from the ``PullNetwork`` of
-       the family; a cell below zero is off. e = epsilon (exp(v) - 1).
+    2. Draw E_vis / E from its distribution given the conditions; the first number of the noise is its pull.
+    3. v = max(0, x): the distribution of each cell given the conditions turns the pulls, which the ``PullNetwork`` of
+       the family makes, into x; a cell below zero is off. e = epsilon (exp(v) - 1).
     4. Scale the cells to the visible energy; reflect back.
     """
 
@@ -93,8 +94,8 @@ class ShowerGenerator(Generator):
         self.noise_width = pulls.noise_width
         self.fold = MirrorFold(detector)
         self.features = ConditionFeatures(detector)
-        self.cells = ConditionalMoments(n_features, detector.n_cells, settings.hidden)
-        self.response = ResponseModel(n_features, settings.hidden // 2)
+        self.cells = ConditionalMarginals(n_features, detector.n_cells, settings.hidden)
+        self.response = ConditionalMarginals(n_features, 1, settings.hidden // 2)
         self.pulls = pulls
 
     @property
@@ -119,7 +120,8 @@ class ShowerGenerator(Generator):
     def folded(self, conditions: Tensor, noise: Tensor) -> Tensor:
         """Energies (N, n_cells) for conditions that are folded already."""
         features = self.features(conditions)
-        visible = self.response(features, noise[:, 0]) * conditions[:, self.energy_column]
+        response = self.response(features).values(noise[:, :1])[:, 0].clamp_min(_LEAST_RESPONSE)
+        visible = response * conditions[:, self.energy_column]
         cells = self.cells(features)
         energies = self.to_energies(cells.values(self.pulls(features, noise, cells)))
         scaled: Tensor = energies * (visible / energies.sum(1).clamp_min(1e-3))[:, None]

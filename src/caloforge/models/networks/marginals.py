@@ -1,4 +1,4 @@
-"""What the conditions alone say: mean and deviation of the cells, of the observables and of the total energy."""
+"""What the conditions alone say: the distribution of each cell, of each observable and of the total energy."""
 
 from __future__ import annotations
 
@@ -9,9 +9,12 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-N_KNOTS = 29
 EDGE = 0.02
 """Value v = ln(1 + e / epsilon) up to which a cell counts as off."""
+
+_LARGEST = 4.0  # of the argument of sinh: pulls up to 27
+_MOST_SKEWED = 3.0
+_LONGEST_TAIL = 1.2  # of the logarithm: tails from exp(-1.2) to exp(1.2) times as long as the normal's
 
 
 def dense(*widths: int) -> nn.Sequential:
@@ -32,22 +35,32 @@ def start_at_zero(layers: nn.Sequential) -> None:
 
 
 class Marginals(NamedTuple):
-    """Normal distributions of K quantities, mean and deviation (N, K); a pull is (x - mean) / deviation."""
+    """Sinh-arcsinh distributions of K quantities: normal, bent by a skewness and a length of the tails.
 
-    mean: Tensor
-    deviation: Tensor
+    x = location + exp(log_scale) sinh((asinh z + skewness) / exp(log_tail)) of a pull z, which is standard normal; all
+    four are (N, K). Source: M. C. Jones, A. Pewsey, "Sinh-arcsinh distributions", Biometrika 96 (2009) 761.
+    """
+
+    location: Tensor
+    log_scale: Tensor
+    skewness: Tensor
+    log_tail: Tensor
 
     def values(self, pulls: Tensor) -> Tensor:
         """x (N, K) of pulls (N, K)."""
-        return self.mean + self.deviation * pulls
+        bent = torch.sinh((torch.asinh(pulls) + self.skewness) * torch.exp(-self.log_tail))
+        return self.location + torch.exp(self.log_scale) * bent
 
     def pulls(self, values: Tensor) -> Tensor:
-        """Pulls (N, K) of x (N, K); the inverse of :meth:`values`."""
-        return (values - self.mean) / self.deviation
+        """Pulls (N, K) of x (N, K), kept within +-27; the inverse of :meth:`values`."""
+        return torch.sinh(self._straightened(self._standardised(values)))
 
     def loss(self, values: Tensor) -> Tensor:
         """Negative log-likelihood (N, K) of x, without the constant."""
-        return 0.5 * self.pulls(values).square() + torch.log(self.deviation)
+        standardised = self._standardised(values)
+        straight = self._straightened(standardised)
+        slope = self.log_tail + torch.log(torch.cosh(straight)) - 0.5 * torch.log1p(standardised.square())
+        return 0.5 * torch.sinh(straight).square() + self.log_scale - slope
 
     def censored_loss(self, values: Tensor, *, edge: float = EDGE) -> Tensor:
         """Negative log-likelihood (N, K) of max(0, x): a cell is off (x <= edge), or on with a value.
@@ -58,9 +71,15 @@ class Marginals(NamedTuple):
         off = -torch.special.log_ndtr(self.pulls(torch.full_like(values, edge)))
         return torch.where(values > edge, on, off)
 
+    def _standardised(self, values: Tensor) -> Tensor:
+        return (values - self.location) * torch.exp(-self.log_scale)
 
-class ConditionalMoments(nn.Module):
-    """Mean and standard deviation of K quantities as smooth functions of the condition features.
+    def _straightened(self, standardised: Tensor) -> Tensor:
+        return (torch.exp(self.log_tail) * torch.asinh(standardised) - self.skewness).clamp(-_LARGEST, _LARGEST)
+
+
+class ConditionalMarginals(nn.Module):
+    """Distributions of K quantities as smooth functions of the condition features; normal ones before training.
 
     The network works on quantities standardised with the training sample's ``offset`` and ``scale``, both (K,).
     """
@@ -70,7 +89,12 @@ class ConditionalMoments(nn.Module):
 
     def __init__(self, n_features: int, n_outputs: int, hidden: int) -> None:
         super().__init__()
-        self.network = dense(n_features, hidden, hidden, 2 * n_outputs)
+        self.network = dense(n_features, hidden, hidden, 4 * n_outputs)
+        last = self.network[-1]
+        assert isinstance(last, nn.Linear)
+        with torch.no_grad():
+            last.weight[2 * n_outputs :].zero_()
+            last.bias[2 * n_outputs :].zero_()
         self.register_buffer("offset", torch.zeros(n_outputs))
         self.register_buffer("scale", torch.ones(n_outputs))
 
@@ -80,46 +104,11 @@ class ConditionalMoments(nn.Module):
         self.scale.copy_(values.std(0).clamp_min(1e-6))
 
     def forward(self, features: Tensor) -> Marginals:
-        """Features (N, C) to mean and deviation, both (N, K), in the units of the quantities."""
-        mean, log_deviation = self.network(features).chunk(2, 1)
-        return Marginals(self.offset + self.scale * mean, self.scale * torch.exp(log_deviation))
-
-
-class ResponseModel(nn.Module):
-    """E_vis / E given the conditions: r = mean + deviation * q(z), z standard normal.
-
-    q is the piecewise linear map from normal quantiles to the quantiles of the training residuals, so that r has the
-    distribution of full simulation up to how well mean and deviation follow the conditions.
-    """
-
-    knots: Tensor
-    quantiles: Tensor
-
-    def __init__(self, n_features: int, hidden: int) -> None:
-        super().__init__()
-        self.moments = ConditionalMoments(n_features, 1, hidden)
-        self.register_buffer("knots", torch.linspace(-3.5, 3.5, N_KNOTS))
-        self.register_buffer("quantiles", torch.linspace(-3.5, 3.5, N_KNOTS))
-
-    def fit_quantiles(self, residuals: Tensor) -> None:
-        """Take the quantiles of the training residuals (N,), (r - mean) / deviation."""
-        probability = torch.special.ndtr(self.knots.cpu().double())  # not every device has float64
-        self.quantiles.copy_(torch.quantile(residuals.cpu().double(), probability))
-
-    def forward(self, features: Tensor, normal: Tensor) -> Tensor:
-        """Features (N, C) and standard normal numbers (N,) to E_vis / E (N,), positive."""
-        marginal = self.moments(features)
-        slopes = self.quantiles.diff() / self.knots.diff()
-        bends = torch.cat([slopes[:1], slopes.diff()])
-        z = normal.clamp(-3.5, 3.5)[:, None]
-        residual = self.quantiles[0] + (torch.relu(z - self.knots[:-1]) * bends).sum(1)
-        response: Tensor = marginal.values(residual[:, None])[:, 0]
-        return response.clamp_min(1e-3)
-
-    def normal(self, features: Tensor, response: Tensor) -> Tensor:
-        """Features (N, C) and E_vis / E (N,) to standard normal numbers (N,); the inverse of :meth:`forward`."""
-        residual = self.moments(features).pulls(response[:, None])[:, 0].contiguous()
-        index = torch.searchsorted(self.quantiles, residual).clamp(1, N_KNOTS - 1)
-        low, high = self.quantiles[index - 1], self.quantiles[index]
-        share = (residual - low) / (high - low).clamp_min(1e-9)
-        return torch.lerp(self.knots[index - 1], self.knots[index], share).clamp(-3.5, 3.5)
+        """Features (N, C) to the distributions, in the units of the quantities."""
+        location, log_scale, skewness, log_tail = self.network(features).chunk(4, 1)
+        return Marginals(
+            self.offset + self.scale * location,
+            torch.log(self.scale) + log_scale,
+            _MOST_SKEWED * torch.tanh(skewness / _MOST_SKEWED),
+            _LONGEST_TAIL * torch.tanh(log_tail / _LONGEST_TAIL),
+        )
