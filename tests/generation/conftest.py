@@ -21,7 +21,7 @@ def tiny_graph(detector: Detector, offset: float = 0.0) -> bytes:
     from onnx import TensorProto, ValueInfoProto, helper, numpy_helper
 
     rng = np.random.default_rng(8)
-    width, (rows, columns) = len(detector.conditions), detector.cells.shape
+    width, (rows, columns) = len(detector.conditions) + 1, detector.cells.shape
 
     def constant(name: str, values: NDArray[np.generic]) -> TensorProto:
         return numpy_helper.from_array(values, name)
@@ -30,7 +30,7 @@ def tiny_graph(detector: Detector, offset: float = 0.0) -> bytes:
         return rng.normal(0, 0.3, shape).astype(np.float32)
 
     constants = [
-        constant("scale", (1 / np.maximum(np.abs(detector.low), detector.high)).astype(np.float32)),
+        constant("scale", np.append(1 / np.maximum(np.abs(detector.low), detector.high), 0.1).astype(np.float32)),
         constant("weights", normal(width + NOISE_WIDTH, 4 * rows * columns)),
         constant("kernel", normal(1, 4, 3, 3)),
         constant("image", np.array([-1, 4, rows, columns])),

@@ -56,7 +56,7 @@ def test_an_event_is_the_sampler_at_its_own_conditions_and_noise(tiny_model: Pat
     made = make(n=50, model=tiny_model, seed=11)
     sampler = load_sampler(read_bundle(tiny_model), threads=1)
     conditions = draw_conditions(lhcb, 11, 42, 1)
-    alone = sampler.sample(conditions.matrix.astype(np.float32), normals(11, "noise", 42, 1, sampler.noise_width))
+    alone = sampler.sample(conditions.inputs, normals(11, "noise", 42, 1, sampler.noise_width))
     np.testing.assert_array_equal(made.energies[42], alone[0])
 
 

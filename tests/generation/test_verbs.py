@@ -136,7 +136,7 @@ def test_the_exported_graph_gives_the_bundles_showers(
     assert isinstance(made, Showers)
     from caloforge.random import normals
 
-    feed = {"conditions": made.conditions.matrix.astype(np.float32), "noise": normals(1, "noise", 0, 10, 6)}
+    feed = {"conditions": made.conditions.inputs, "noise": normals(1, "noise", 0, 10, 6)}
     session = onnxruntime.InferenceSession(str(result.output), providers=["CPUExecutionProvider"])
     np.testing.assert_allclose(session.run(["showers"], feed)[0], made.energies, rtol=1e-5)
     assert {item.name: tuple(item.shape) for item in session.get_inputs()} == result.inputs

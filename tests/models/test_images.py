@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ import onnxruntime  # noqa: E402
 from torch import Tensor  # noqa: E402
 
 from caloforge.cli import main  # noqa: E402
-from caloforge.detector import Detector, detector_from_toml, draw_conditions  # noqa: E402
+from caloforge.detector import Conditions, Detector, detector_from_toml, draw_conditions  # noqa: E402
 from caloforge.generation import generate  # noqa: E402
 from caloforge.models.bundle import Domain, write_bundle  # noqa: E402
 from caloforge.models.networks.box_cox import BoxCox  # noqa: E402
@@ -37,7 +38,7 @@ def fitted(showers: Showers) -> BoxCox:
 
 def small_generator(lhcb: Detector, showers: Showers, *, conditional: bool) -> ImageGenerator:
     torch.manual_seed(5)
-    generator = ImageGenerator(lhcb, SMALL, conditional=conditional)
+    generator = ImageGenerator(lhcb, (11,), SMALL, conditional=conditional)
     generator.box_cox.fit(showers.energies)
     for parameter in generator.network.parameters():
         parameter.data *= 2  # new weights make a flat image
@@ -45,7 +46,7 @@ def small_generator(lhcb: Detector, showers: Showers, *, conditional: bool) -> I
 
 
 def two_conditions(lhcb: Detector, count: int = 4) -> tuple[Tensor, Tensor]:
-    matrix = draw_conditions(lhcb, 3, 0, 2 * count).matrix.astype(np.float32)
+    matrix = draw_conditions(lhcb, 3, 0, 2 * count).inputs
     return torch.from_numpy(matrix[:count]), torch.from_numpy(matrix[count:])
 
 
@@ -92,9 +93,9 @@ def test_the_discriminator_sees_the_conditions_of_conditional_families_only(
     lhcb: Detector, showers: Showers, conditional: bool
 ) -> None:
     torch.manual_seed(5)
-    discriminator = Discriminator(lhcb, SMALL, conditional=conditional)
+    discriminator = Discriminator(lhcb, len(lhcb.conditions), SMALL, conditional=conditional)
     images = fitted(showers)(torch.from_numpy(showers.energies[:4]))
-    features = ConditionFeatures(lhcb, folded=False)
+    features = ConditionFeatures(lhcb, (11,), folded=False)
     with torch.no_grad():
         first, second = (discriminator(images, features(conditions)) for conditions in two_conditions(lhcb))
     assert first.shape == (4,)
@@ -102,14 +103,14 @@ def test_the_discriminator_sees_the_conditions_of_conditional_families_only(
 
 
 def test_unfolded_features_cover_both_signs_of_the_angles(lhcb: Detector) -> None:
-    ends = torch.tensor(np.stack([lhcb.low, lhcb.high]), dtype=torch.float32)
+    ends = torch.from_numpy(Conditions(lhcb, np.stack([lhcb.low, lhcb.high]), np.array([11, 11])).inputs)
     expected = torch.tensor([[-1.0], [1.0]]).expand(2, len(lhcb.conditions))
-    torch.testing.assert_close(ConditionFeatures(lhcb, folded=False)(ends), expected, rtol=0, atol=1e-5)
+    torch.testing.assert_close(ConditionFeatures(lhcb, (11,), folded=False)(ends), expected, rtol=0, atol=1e-5)
 
 
 def test_a_grid_that_is_no_multiple_of_eight_is_cut_from_the_middle(lhcb: Detector) -> None:
     detector = detector_from_toml(lhcb.toml.replace("[30, 30]", "[9, 14]"))
-    generator = ImageGenerator(detector, SMALL, conditional=False)
+    generator = ImageGenerator(detector, (11,), SMALL, conditional=False)
     conditions, _ = two_conditions(detector)
     images = generator.images(conditions, torch.zeros(4, generator.noise_width))
     assert images.shape == (4, 9 * 14)
@@ -124,7 +125,7 @@ def test_the_export_gives_the_showers_of_torch_in_any_batch(
     generator = small_generator(lhcb, showers, conditional=IMAGE_FAMILIES[family].keywords["conditional"])
     graph = export_onnx(generator, lhcb)
     session = onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"])
-    conditions = draw_conditions(lhcb, 3, 0, 20).matrix.astype(np.float32)
+    conditions = draw_conditions(lhcb, 3, 0, 20).inputs
     noise = normals(3, "noise", 0, 20, generator.noise_width)
 
     def run(rows: slice) -> np.ndarray:
@@ -140,7 +141,7 @@ def test_the_export_gives_the_showers_of_torch_in_any_batch(
         tmp_path / "model.caloforge",
         family=family,
         detector=lhcb,
-        domain=Domain.of(lhcb),
+        domain=replace(Domain.of(lhcb), particles=(11,)),
         noise_width=generator.noise_width,
         config={"network": SMALL.model_dump()},
         metrics={},

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from caloforge.detector import Conditions, draw_conditions, load_detector, mirror_cells
 from caloforge.errors import FormatError, RequestError
+from caloforge.generation import generate
 from caloforge.models.bundle import read_bundle
 from caloforge.models.neighbour import NeighbourSampler, fit_neighbour, load_neighbour, pack
 from caloforge.showers import Showers, load, save
@@ -45,7 +46,7 @@ def sampler(data: Path) -> NeighbourSampler:
 
 def test_training_conditions_give_training_showers(data: Path, sampler: NeighbourSampler) -> None:
     showers = load(data, 0, 360)
-    conditions = showers.conditions.matrix.astype(np.float32)
+    conditions = showers.conditions.inputs
     kept = np.where(showers.energies > THRESHOLD, showers.energies, 0)
     np.testing.assert_allclose(sampler.sample(conditions, no_noise(360)), kept, rtol=2**-11 + 1e-6)
 
@@ -54,7 +55,7 @@ def test_the_last_tenth_is_not_learnt(data: Path, sampler: NeighbourSampler) -> 
     assert len(sampler) == 360
     assert read_bundle(data.with_name("a.caloforge")).provenance["events"] == [0, 360]
     rest = load(data, 360)
-    made = sampler.sample(rest.conditions.matrix.astype(np.float32), no_noise(40))
+    made = sampler.sample(rest.conditions.inputs, no_noise(40))
     assert not np.isclose(made, rest.energies, rtol=0.01, atol=THRESHOLD).all(axis=1).any()
 
 
@@ -62,8 +63,8 @@ def test_the_last_tenth_is_not_learnt(data: Path, sampler: NeighbourSampler) -> 
 def test_mirrored_conditions_give_the_mirrored_shower(sampler: NeighbourSampler, flip: tuple[bool, bool]) -> None:
     conditions = draw_conditions(DETECTOR, seed=9, start=0, count=100)
     flips = np.full(100, flip[0]), np.full(100, flip[1])
-    mirrored = conditions.mirrored(*flips).matrix.astype(np.float32)
-    here = sampler.sample(conditions.matrix.astype(np.float32), no_noise(100))
+    mirrored = conditions.mirrored(*flips).inputs
+    here = sampler.sample(conditions.inputs, no_noise(100))
     there = sampler.sample(mirrored, no_noise(100))
     np.testing.assert_array_equal(there, mirror_cells(here, DETECTOR, *flips))
     assert not np.array_equal(there, here)
@@ -71,16 +72,27 @@ def test_mirrored_conditions_give_the_mirrored_shower(sampler: NeighbourSampler,
 
 def test_energies_scale_with_the_incident_energy() -> None:
     one = made_up_showers(1)
-    sampler = NeighbourSampler(DETECTOR, pack(one.conditions.matrix, one.energies))
-    conditions = one.conditions.matrix.astype(np.float32).repeat(3, axis=0)
+    sampler = NeighbourSampler(DETECTOR, pack(one.conditions.inputs, one.energies))
+    conditions = one.conditions.inputs.repeat(3, axis=0)
     conditions[:, 0] *= np.array([0.5, 1.0, 2.0], dtype=np.float32)
     half, same, double = sampler.sample(conditions, no_noise(3))
     np.testing.assert_allclose(half * 2, same, rtol=1e-6)
     np.testing.assert_allclose(double, same * 2, rtol=1e-6)
 
 
+def test_the_nearest_is_of_the_particle_asked_for() -> None:
+    electron = made_up_showers(1)
+    photon = Conditions(DETECTOR, electron.conditions.matrix, np.array([22]))
+    inputs = np.concatenate([electron.conditions.inputs, photon.inputs])
+    sampler = NeighbourSampler(DETECTOR, pack(inputs, np.concatenate([electron.energies, 2 * electron.energies])))
+    asked = inputs.copy()
+    asked[:, 0] = 100e3  # far from both
+    made = sampler.sample(asked, no_noise(2))
+    np.testing.assert_allclose(made[1], 2 * made[0], rtol=1e-3)
+
+
 def test_a_shower_does_not_depend_on_its_batch(sampler: NeighbourSampler) -> None:
-    conditions = draw_conditions(DETECTOR, seed=2, start=0, count=50).matrix.astype(np.float32)
+    conditions = draw_conditions(DETECTOR, seed=2, start=0, count=50).inputs
     together = sampler.sample(conditions, no_noise(50))
     alone = np.concatenate([sampler.sample(row[None], no_noise(1)) for row in conditions])
     np.testing.assert_array_equal(together, alone)
@@ -113,7 +125,7 @@ def test_the_nearest_events_are_those_found_by_comparing_all(
     found = np.concatenate(images)[nearest]
     scaled = np.where(found > THRESHOLD, found, 0) * scale[:, :, None]
     expected = (weights[:, :, None] * scaled).sum(axis=1) / weights.sum(axis=1)[:, None]
-    made = sampler.sample(asked.matrix.astype(np.float32), no_noise(20))
+    made = sampler.sample(asked.inputs, no_noise(20))
     np.testing.assert_allclose(made, expected, rtol=2**-11 + 2e-5)
 
 
@@ -121,7 +133,7 @@ def test_real_showers_keep_their_response(shared_data: Path, tmp_path: Path) -> 
     data = shared_data / "lhcb-ecal-electron-train.h5"
     bundle = read_bundle(fit_neighbour(data, tmp_path / "a.caloforge", stop=5000))
     truth = load(data, 48_000)
-    made = load_neighbour(bundle).sample(truth.conditions.matrix.astype(np.float32), no_noise(2000))
+    made = load_neighbour(bundle).sample(truth.conditions.inputs, no_noise(2000))
     energy = truth.conditions.column("energy")
     ours, theirs = made.sum(axis=1) / energy, truth.energies.sum(axis=1) / energy
     assert abs(ours.mean() / theirs.mean() - 1) < 4 * np.sqrt(2 / 2000) * theirs.std() / theirs.mean()
@@ -137,14 +149,14 @@ def test_nothing_to_learn_from_is_refused(data: Path, tmp_path: Path, stop: int)
 
 
 def test_values_that_the_library_cannot_hold_are_refused() -> None:
-    conditions = np.ones((1, 5))
+    conditions = np.ones((1, 6), dtype=np.float32)
     with pytest.raises(RequestError, match=r"70000 MeV.*65504"):
         pack(conditions, np.full((1, 900), 7e4, dtype=np.float32))
 
 
 def test_a_library_that_does_not_fit_is_refused() -> None:
     one = made_up_showers(2)
-    library = pack(one.conditions.matrix, one.energies)
+    library = pack(one.conditions.inputs, one.energies)
     with pytest.raises(FormatError, match="do not fit"):
         NeighbourSampler(DETECTOR, library | {"energies": library["energies"][:-1]})
     with pytest.raises(FormatError, match="occupied"):
@@ -153,9 +165,9 @@ def test_a_library_that_does_not_fit_is_refused() -> None:
 
 def test_inputs_of_a_wrong_shape_are_refused(sampler: NeighbourSampler) -> None:
     with pytest.raises(RequestError, match="one column for each of energy, x, y"):
-        sampler.sample(np.ones((3, 4), dtype=np.float32), no_noise(3))
+        sampler.sample(np.ones((3, 5), dtype=np.float32), no_noise(3))
     with pytest.raises(RequestError, match=r"expected \(3, 0\)"):
-        sampler.sample(np.ones((3, 5), dtype=np.float32), no_noise(2))
+        sampler.sample(np.ones((3, 6), dtype=np.float32), no_noise(2))
 
 
 def test_its_domain_is_what_its_events_cover(tmp_path: Path) -> None:
@@ -164,3 +176,19 @@ def test_its_domain_is_what_its_events_cover(tmp_path: Path) -> None:
     save(tmp_path / "narrow.h5", Showers(DETECTOR, narrow, showers.energies), source="import", provenance={})
     domain = read_bundle(fit_neighbour(tmp_path / "narrow.h5", tmp_path / "narrow.caloforge")).domain
     assert (domain.low[0], domain.high[0]) == pytest.approx((10e3, 20e3), rel=0.02)
+
+
+def test_a_mixture_is_learnt_and_generated_particle_by_particle(tmp_path: Path) -> None:
+    conditions = draw_conditions(DETECTOR, 5, 0, 400, {11: 1, 22: 1})
+    energies = made_up_showers(400).energies * np.where(conditions.pdg == 22, 3.0, 1.0)[:, None].astype(np.float32)
+    save(tmp_path / "mixed.h5", Showers(DETECTOR, conditions, energies), source="import", provenance={})
+    path = fit_neighbour(tmp_path / "mixed.h5", tmp_path / "mixed.caloforge")
+    assert read_bundle(path).domain.particles == (11, 22)
+    made = generate(DETECTOR, 40, model=path, particle={11: 1, 22: 3}, seed=2)
+    assert isinstance(made, Showers)
+    assert set(made.conditions.pdg.tolist()) == {11, 22}
+    for code in (11, 22):
+        alone = generate(DETECTOR, 40, model=path, particle=code, seed=2)
+        assert isinstance(alone, Showers)
+        same = made.conditions.pdg == code
+        np.testing.assert_array_equal(made.energies[same], alone.energies[same])

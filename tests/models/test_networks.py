@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -33,13 +34,14 @@ from caloforge.models.networks.settings import (  # noqa: E402
 )
 from caloforge.random import normals  # noqa: E402
 
+PARTICLES = (11, 22)
 SMALL = ConvolutionalSettings(latent=3, maps=2, channels=3, critic_channels=4, hidden=8)
 
 
 @pytest.fixture(scope="module")
 def generator(lhcb: Detector) -> ShowerGenerator:
     torch.manual_seed(5)
-    made = shower_generator("wgan-gp", lhcb, SMALL)
+    made = shower_generator("wgan-gp", lhcb, PARTICLES, SMALL)
     made.response.offset.fill_(0.15)
     made.response.scale.fill_(0.005)
     return made.eval()
@@ -47,7 +49,7 @@ def generator(lhcb: Detector) -> ShowerGenerator:
 
 @pytest.fixture(scope="module")
 def conditions(lhcb: Detector) -> np.ndarray:
-    return draw_conditions(lhcb, 3, 0, 50).matrix.astype(np.float32)
+    return draw_conditions(lhcb, 3, 0, 50).inputs
 
 
 @pytest.fixture(scope="module")
@@ -67,8 +69,8 @@ def test_mirrored_conditions_give_mirrored_showers(
     sampler = TorchSampler(lhcb, generator)
     plain = draw_conditions(lhcb, 3, 0, 50)
     flags = np.full(50, flip_x), np.full(50, flip_y)
-    mirrored = sampler.sample(plain.mirrored(*flags).matrix.astype(np.float32), noise)
-    expected = mirror_cells(sampler.sample(plain.matrix.astype(np.float32), noise), lhcb, *flags)
+    mirrored = sampler.sample(plain.mirrored(*flags).inputs, noise)
+    expected = mirror_cells(sampler.sample(plain.inputs, noise), lhcb, *flags)
     np.testing.assert_array_equal(mirrored, expected)
 
 
@@ -76,16 +78,27 @@ def test_what_the_critic_sees_stays_when_the_table_of_observables_grows(lhcb: De
     squares = [f"fraction_{side}x{side}" for side in (1, 3, 5, 7, 9)]
     radial = ["radius", "radial_width", *(f"within_{radius}mm" for radius in (20, 40, 80))]
     shapes = [f"{what}_{way}" for way in ("along", "across") for what in ("width", "asymmetry", "barycentre")]
-    assert Critic(lhcb, SMALL).observables.names == ["response", *squares, "hottest_ratio", *radial, *shapes]
+    assert Critic(lhcb, 7, SMALL).observables.names == ["response", *squares, "hottest_ratio", *radial, *shapes]
 
 
 def test_a_fixed_condition_is_a_constant_feature(lhcb: Detector) -> None:
     text = lhcb.toml.replace('low = 1000.0\nhigh = 100000.0\ndensity = "1/E"', "value = 5000.0")
     fixed = detector_from_toml(text.replace('low = -20.0\nhigh = 20.0\ndensity = "uniform"', "values = [0.0]"))
     drawn = draw_conditions(fixed, 1, 0, 100)
-    features = ConditionFeatures(fixed)(torch.from_numpy(drawn.matrix.astype(np.float32)))
+    features = ConditionFeatures(fixed, PARTICLES)(torch.from_numpy(drawn.inputs))
     torch.testing.assert_close(features[:, [0, 3]], torch.full((100, 2), -1.0), rtol=0, atol=1e-6)
     assert torch.isfinite(features).all()
+
+
+def test_features_tell_particles_apart(lhcb: Detector) -> None:
+    drawn = torch.from_numpy(draw_conditions(lhcb, 3, 0, 50, {11: 1, 22: 1}).inputs)
+    features = ConditionFeatures(lhcb, (11, 22))(drawn)
+    assert features.shape == (50, 7)
+    electron = drawn[:, -1] == 11
+    assert 0 < int(electron.sum()) < 50
+    assert torch.equal(features[:, 5] == 1, electron)
+    assert torch.equal(features[:, 6] == 1, ~electron)
+    torch.testing.assert_close(ConditionFeatures(lhcb, (11,))(drawn), features[:, :5])
 
 
 def test_the_cells_add_up_to_the_visible_energy_that_was_drawn(
@@ -164,7 +177,7 @@ def test_patch_convolution_is_a_convolution_with_stride_equal_to_its_kernel() ->
 
 
 def test_the_critic_sees_each_event_alone(lhcb: Detector, generator: ShowerGenerator, conditions: np.ndarray) -> None:
-    critic = Critic(lhcb, SMALL)
+    critic = Critic(lhcb, 7, SMALL)
     pulls = torch.randn(6, lhcb.n_cells, generator=torch.Generator().manual_seed(1))
     folded = torch.from_numpy(np.abs(conditions[:6]))
     with torch.no_grad():
@@ -199,7 +212,7 @@ def test_onnx_gives_the_same_bits_in_any_batch_and_agrees_with_torch(
 )
 def test_every_family_is_exported_as_it_samples(lhcb: Detector, family: str, settings: NetworkSettings) -> None:
     torch.manual_seed(5)
-    made = shower_generator(family, lhcb, settings)
+    made = shower_generator(family, lhcb, PARTICLES, settings)
     made.response.offset.fill_(0.15)
     made.response.scale.fill_(0.005)
     for parameter in made.pulls.parameters():
@@ -217,7 +230,7 @@ def test_weights_come_back_from_a_bundle(
             tmp_path / name,
             family="wgan-gp",
             detector=lhcb,
-            domain=Domain.of(lhcb),
+            domain=replace(Domain.of(lhcb), particles=PARTICLES),
             noise_width=generator.noise_width,
             config={"network": settings.model_dump()},
             metrics={},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from pathlib import Path
 from typing import Any
@@ -50,7 +51,7 @@ def fresh(seed: int) -> Generator:
 
 def trainer(detector: Detector, family: str) -> PullTrainer:
     config = make_config({"model": family, "network": {"hidden": 32, **NETWORKS[family]}, "learning_rate": 3e-3})
-    made = TRAINERS[family](detector, config, Fabric(accelerator="cpu", devices=1))
+    made = TRAINERS[family](detector, (11,), config, Fabric(accelerator="cpu", devices=1))
     assert isinstance(made, PullTrainer)
     return made
 
@@ -177,14 +178,14 @@ def teacher(path: Path, detector: Detector, family: str = "flow-matching") -> St
     torch.manual_seed(3)
     settings = make_config({"model": family, "network": {"hidden": 8}})
     assert isinstance(settings, NetworkTraining)
-    generator = shower_generator(family, detector, settings.network)
+    generator = shower_generator(family, detector, (11,), settings.network)
     for parameter in generator.parameters():
         torch.nn.init.normal_(parameter, std=0.1)
     write_bundle(
         path,
         family=family,
         detector=detector,
-        domain=Domain.of(detector),
+        domain=dataclasses.replace(Domain.of(detector), particles=(11,)),
         noise_width=generator.noise_width,
         config={"network": settings.network.model_dump()},
         metrics={},
@@ -198,7 +199,7 @@ def teacher(path: Path, detector: Detector, family: str = "flow-matching") -> St
 
 def test_a_student_learns_its_teacher_and_takes_over_the_representation(tmp_path: Path, small: Detector) -> None:
     config = teacher(tmp_path / "teacher.caloforge", small)
-    student = Distillation(small, config, Fabric(accelerator="cpu", devices=1))
+    student = Distillation(small, (11,), config, Fabric(accelerator="cpu", devices=1))
     student.pretrain(Sample(np.zeros((0, N_CELLS), np.float32), draw_conditions(small, 1, 0, 0)), lambda done: None)
     for name in ("cells", "response"):
         ours, theirs = getattr(student.generator, name).state_dict(), getattr(student.teacher, name).state_dict()
@@ -216,14 +217,16 @@ def test_a_student_learns_its_teacher_and_takes_over_the_representation(tmp_path
 def test_a_teacher_that_does_not_fit_is_refused(tmp_path: Path, small: Detector, lhcb: Detector) -> None:
     config = teacher(tmp_path / "teacher.caloforge", small)
     with pytest.raises(RequestError, match="give a teacher of this detector"):
-        load_teacher(lhcb, config)
+        load_teacher(lhcb, (11,), config)
     wider = config.model_copy(update={"network": config.network.model_copy(update={"hidden": 9})})
     with pytest.raises(RequestError, match="network.hidden = 8, the student 9"):
-        load_teacher(small, wider)
+        load_teacher(small, (11,), wider)
+    with pytest.raises(RequestError, match=r"makes the particles \(11,\), the data hold \(11, 22\)"):
+        load_teacher(small, (11, 22), config)
     other = teacher(tmp_path / "vae.caloforge", small, "vae")
     with pytest.raises(RequestError, match="of the family vae; a student learns from flow-matching"):
-        load_teacher(small, other)
+        load_teacher(small, (11,), other)
     with pytest.raises(FormatError, match="no such file"):
-        load_teacher(small, config.model_copy(update={"teacher": str(tmp_path / "missing.caloforge")}))
+        load_teacher(small, (11,), config.model_copy(update={"teacher": str(tmp_path / "missing.caloforge")}))
     with pytest.raises(RequestError, match="needs the key 'teacher'"):
         make_config({"model": "student"})

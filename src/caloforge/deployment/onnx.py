@@ -36,7 +36,7 @@ class Export:
 
 
 def export(model: str | Path, output: str | Path, *, overwrite: bool = False) -> Export:
-    """Write the ONNX graph of a bundle: conditions in MeV, mm, rad and noise in, cell energies in MeV out.
+    """Write the ONNX graph of a bundle: conditions in MeV, mm, rad, PDG code and noise in, cell energies in MeV out.
 
     Raises:
         RequestError: the output exists, or the model's family has no graph.
@@ -56,7 +56,7 @@ def export(model: str | Path, output: str | Path, *, overwrite: bool = False) ->
         partial.write_bytes(bundle.part(GRAPH))
     return Export(
         output=output,
-        inputs={"conditions": ("N", len(bundle.detector.conditions)), "noise": ("N", bundle.noise_width)},
+        inputs={"conditions": ("N", len(bundle.detector.conditions) + 1), "noise": ("N", bundle.noise_width)},
         outputs={"showers": ("N", bundle.detector.n_cells)},
         parity=difference,
     )
@@ -66,7 +66,7 @@ def _parity(bundle: Bundle) -> float | None:
     load_sampler(bundle, "onnxruntime", 1)  # a damaged graph is refused with or without torch
     if "torch" not in ENGINES[bundle.family] or importlib.util.find_spec("torch") is None:
         return None
-    conditions = draw_conditions(bundle.detector, 0, 0, EVENTS, bundle.domain.particles[0]).matrix.astype(np.float32)
+    conditions = draw_conditions(bundle.detector, 0, 0, EVENTS, dict.fromkeys(bundle.domain.particles, 1.0)).inputs
     noise = normals(0, "noise", 0, EVENTS, bundle.noise_width)
     ours, theirs = (load_sampler(bundle, engine, 1).sample(conditions, noise) for engine in ("onnxruntime", "torch"))
     hottest = np.maximum(ours.max(axis=1), theirs.max(axis=1)).clip(1e-6)

@@ -116,6 +116,11 @@ class Conditions:
         """
         return self.matrix[:, self.detector.column(name)]
 
+    @property
+    def inputs(self) -> NDArray[np.float32]:
+        """(N, C + 1), what a model is given: the matrix, and the PDG code in the last column."""
+        return np.column_stack([self.matrix, self.pdg]).astype(np.float32)
+
     def mirrored(self, flip_x: NDArray[np.bool_], flip_y: NDArray[np.bool_]) -> Conditions:
         """Conditions reflected in x and y where the flags (N,) say so: the position and the angle change their sign.
 

@@ -153,7 +153,7 @@ def _engines(bundle: Bundle, engine: str | None) -> list[str]:
 
 
 def _time_model(bundle: Bundle, sampler: Sampler, engine: str, threads: int, batch: int) -> Timing:
-    conditions = draw_conditions(bundle.detector, 0, 0, batch, bundle.domain.particles[0]).matrix.astype(np.float32)
+    conditions = draw_conditions(bundle.detector, 0, 0, batch, bundle.domain.particles[0]).inputs
     noise = normals(0, STREAM, 0, batch, sampler.noise_width)
     for _ in range(2):
         sampler.sample(conditions[:_WARM_UP], noise[:_WARM_UP])

@@ -25,7 +25,7 @@ class OnnxSampler(Sampler):
     """Run ``sampler.onnx`` of a bundle on the CPU with onnxruntime.
 
     Args:
-        bundle: has the part ``sampler.onnx``: inputs ``conditions`` (N, C) and ``noise`` (N, noise_width), output
+        bundle: has the part ``sampler.onnx``: inputs ``conditions`` (N, C + 1) and ``noise`` (N, noise_width), output
             ``showers`` (N, n_cells), all float32, MeV.
         threads: threads inside one call.
 

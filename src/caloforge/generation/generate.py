@@ -161,7 +161,7 @@ class _Run:
             yield self._validated(block, energies)
 
     def _made(self) -> Iterator[_Made]:
-        tasks = ((block.start, block.conditions.matrix.astype(np.float32)) for block in self._request.blocks())
+        tasks = ((block.start, block.conditions.inputs) for block in self._request.blocks())
         if self._workers > 1:
             yield from ordered(_work, tasks, self._workers, _prepare, self._arguments)
         else:

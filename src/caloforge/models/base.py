@@ -55,7 +55,8 @@ class Sampler(ABC):
         """Return one shower a row.
 
         Args:
-            conditions: (N, C) in the detector's own order and units (MeV, mm, rad).
+            conditions: (N, C + 1), in the detector's own order and units (MeV, mm, rad), and the PDG code in the last
+                column: ``Conditions.inputs``.
             noise: (N, noise_width), standard normal.
 
         Returns:
@@ -71,11 +72,12 @@ class Sampler(ABC):
         """Return both inputs as contiguous float32; a wrong shape raises ``RequestError``."""
         conditions = np.ascontiguousarray(conditions, dtype=np.float32)
         noise = np.ascontiguousarray(noise, dtype=np.float32)
-        width = len(self.detector.conditions)
+        width = len(self.detector.conditions) + 1
         if conditions.ndim != 2 or conditions.shape[1] != width:
             names = ", ".join(spec.name for spec in self.detector.conditions)
             raise RequestError(
-                f"conditions have the shape {conditions.shape}; expected (N, {width}): one column for each of {names}"
+                f"conditions have the shape {conditions.shape}; expected (N, {width}): one column for "
+                f"each of {names}, and one of PDG codes"
             )
         if noise.shape != (len(conditions), self.noise_width):
             raise RequestError(

@@ -85,7 +85,7 @@ class Domain:
         up to a millionth, the rounding of files in float32.
 
         Raises:
-            RequestError: a particle that the detector does not take, or several, which no family of models tells apart.
+            RequestError: a particle that the detector does not take.
         """
         detector = conditions.detector
         particles = sorted(set(conditions.pdg.tolist()))
@@ -94,11 +94,6 @@ class Domain:
             raise RequestError(
                 f"the training data hold the particle with PDG code {unknown[0]}; {detector.name} takes "
                 f"{', '.join(map(str, detector.particles))}"
-            )
-        if len(particles) > 1:
-            raise RequestError(
-                f"the training data hold several particles ({', '.join(map(str, particles))}), and no family of models "
-                "has the particle among its conditions: train one model for each"
             )
         low, high = [], []
         for spec, values in zip(detector.conditions, conditions.matrix.T, strict=True):

@@ -6,7 +6,8 @@ E_asked / E_found. It takes no noise: the same conditions always give the same s
 conditions the model returns its training showers. Compare it with data that it was not fitted on.
 
 Closeness is measured in mm at the detector's reference depth, where the shower is widest: positions as they are,
-angles as depth * tan(angle), energies as ln(E) / 0.05, so that 5 % of energy counts as much as 1 mm.
+angles as depth * tan(angle), energies as ln(E) / 0.05, so that 5 % of energy counts as much as 1 mm; another
+particle is farther than anything else.
 
 The family ``interpolation`` takes the mean of the four nearest, each weighted with one over its distance. It is smooth
 in the conditions and right on average, but a mean of showers is no shower: fluctuations come out too small, and too
@@ -38,6 +39,7 @@ from caloforge.showers import ShowerFile
 PART = "weights.safetensors"
 _ENERGY_STEP = 0.05
 _THRESHOLD = 0.02  # MeV; below 1e-4 float16 gets coarse
+_OTHER_PARTICLE = 1e6  # mm
 _LEAST_DISTANCE = 1e-3  # mm; a training event asked for outweighs its neighbours
 _LARGEST = 65504.0  # of float16, MeV
 
@@ -58,7 +60,7 @@ class NeighbourSampler(Sampler):
     Args:
         detector: the detector of the library.
         neighbours: how many.
-        library: the arrays that :func:`pack` makes: ``conditions`` (M, C), ``occupied`` (M, ceil(n_cells / 8)) and
+        library: the arrays that :func:`pack` makes: ``conditions`` (M, C + 1), ``occupied`` (M, ceil(n_cells / 8)) and
             ``energies`` (all cells with energy, one after the other).
 
     Raises:
@@ -81,7 +83,7 @@ class NeighbourSampler(Sampler):
         rows = len(self._conditions)
         if (
             not rows
-            or self._conditions.shape != (rows, len(detector.conditions))
+            or self._conditions.shape != (rows, len(detector.conditions) + 1)
             or self._occupied.shape != (rows, -(-detector.n_cells // 8))
             or self._energies.shape != (int(self._ends[-1]),)
         ):
@@ -119,12 +121,14 @@ class NeighbourSampler(Sampler):
     def _in_mm(self, conditions: NDArray[np.float64]) -> NDArray[np.float64]:
         depth = self.detector.reference_depth
         specs = self.detector.conditions
-        return np.stack([_IN_MM[spec.unit](conditions[:, i], depth) for i, spec in enumerate(specs)], axis=1)
+        columns = [_IN_MM[spec.unit](conditions[:, i], depth) for i, spec in enumerate(specs)]
+        return np.stack([*columns, _OTHER_PARTICLE * conditions[:, -1]], axis=1)
 
     def _mirrored(self, conditions: NDArray[np.float64], flip: tuple[bool, bool]) -> NDArray[np.float64]:
         rows = len(conditions)
-        as_conditions = Conditions(self.detector, conditions, np.zeros(rows, dtype=np.int32))
-        return as_conditions.mirrored(np.full(rows, flip[0]), np.full(rows, flip[1])).matrix
+        as_conditions = Conditions(self.detector, conditions[:, :-1], conditions[:, -1].astype(np.int32))
+        mirrored = as_conditions.mirrored(np.full(rows, flip[0]), np.full(rows, flip[1]))
+        return np.column_stack([mirrored.matrix, conditions[:, -1]])
 
     def _unpacked(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
         mask = np.unpackbits(self._occupied[rows], axis=1, count=self.detector.n_cells).astype(np.bool_)
@@ -137,9 +141,9 @@ class NeighbourSampler(Sampler):
 
 
 def pack(
-    conditions: NDArray[np.float64], energies: NDArray[np.float32]
+    conditions: NDArray[np.float32], energies: NDArray[np.float32]
 ) -> dict[str, NDArray[np.float32] | NDArray[np.uint8] | NDArray[np.float16]]:
-    """Return the library of showers (M, n_cells) as small arrays.
+    """Return the library of showers (M, n_cells) under ``Conditions.inputs`` (M, C + 1) as small arrays.
 
     One bit a cell says whether it holds more than 0.02 MeV; the energies of those cells follow as float16, rounded by
     at most 2^-11 (0.05 %) of themselves. What is left out is 2.5e-5 of the visible energy of ``lhcb-ecal``.
@@ -151,7 +155,7 @@ def pack(
         raise RequestError(f"a cell holds {energies.max():g} MeV; the library stores at most {_LARGEST:g} MeV a cell")
     occupied = energies > _THRESHOLD
     return {
-        "conditions": conditions.astype(np.float32),
+        "conditions": conditions,
         "occupied": np.packbits(occupied, axis=1),
         "energies": energies[occupied].astype(np.float16),
     }
@@ -186,7 +190,7 @@ def fit_neighbour(
         detector = file.detector
         blocks = [file.read(first, min(first + 5000, stop)) for first in range(0, stop, 5000)]
         source = file.provenance
-    packed = [pack(block.conditions.matrix, block.energies) for block in blocks]
+    packed = [pack(block.conditions.inputs, block.energies) for block in blocks]
     library = {name: np.concatenate([part[name] for part in packed]) for name in packed[0]}
     return write_bundle(
         output,

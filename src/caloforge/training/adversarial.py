@@ -34,7 +34,7 @@ class Adversaries(Trainer):
 
     @abstractmethod
     def real(self, energies: Tensor, conditions: Tensor) -> Tensor:
-        """What the critic sees (N, K) of energies (N, n_cells) under conditions (N, C)."""
+        """What the critic sees (N, K) of energies (N, n_cells) under conditions (N, C + 1)."""
 
     @abstractmethod
     def fake(self, conditions: Tensor, noise: Tensor) -> Tensor:
@@ -109,11 +109,11 @@ class PullAdversaries(Adversaries):
     generator: ShowerGenerator
     critic: Critic
 
-    def __init__(self, detector: Detector, config: WganGpConfig, fabric: Fabric) -> None:
+    def __init__(self, detector: Detector, particles: tuple[int, ...], config: WganGpConfig, fabric: Fabric) -> None:
         with torch.random.fork_rng(devices=[]):  # leaves the caller's random numbers alone
             torch.manual_seed(config.seed)
-            generator = shower_generator(config.model, detector, config.network)
-            self.critic = Critic(detector, config.network)
+            generator = shower_generator(config.model, detector, particles, config.network)
+            self.critic = Critic(detector, generator.features.width, config.network)
         super().__init__(config, fabric, generator, critic=self.critic)
 
     @property
@@ -144,11 +144,13 @@ class ImageAdversaries(Adversaries):
     generator: ImageGenerator
     critic: Discriminator
 
-    def __init__(self, detector: Detector, config: PublishedConfig, fabric: Fabric) -> None:
+    def __init__(self, detector: Detector, particles: tuple[int, ...], config: PublishedConfig, fabric: Fabric) -> None:
         with torch.random.fork_rng(devices=[]):  # leaves the caller's random numbers alone
             torch.manual_seed(config.seed)
-            generator = IMAGE_FAMILIES[config.model](detector, config.network)
-            self.critic = Discriminator(detector, config.network, conditional=generator.conditional)
+            generator = IMAGE_FAMILIES[config.model](detector, particles, config.network)
+            self.critic = Discriminator(
+                detector, generator.features.width, config.network, conditional=generator.conditional
+            )
         super().__init__(config, fabric, generator, critic=self.critic)
 
     @property

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,11 @@ class Sample:
 
     energies: NDArray[np.float32]
     conditions: Conditions
+
+    @cached_property
+    def inputs(self) -> NDArray[np.float32]:
+        """(N, C + 1), the conditions as models are given them."""
+        return self.conditions.inputs
 
     def __len__(self) -> int:
         return len(self.conditions)

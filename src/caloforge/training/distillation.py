@@ -21,11 +21,11 @@ from caloforge.training.pulls import PullBatch, PullTrainer, normals_like
 TEACHERS = ("flow-matching",)
 
 
-def load_teacher(detector: Detector, config: StudentConfig) -> ShowerGenerator:
+def load_teacher(detector: Detector, particles: tuple[int, ...], config: StudentConfig) -> ShowerGenerator:
     """The generator to learn from.
 
     Raises:
-        RequestError: it is of another family or detector, or represents showers by networks of another size.
+        RequestError: it is of another family, detector or particle, or represents showers by networks of another size.
         FormatError: the bundle cannot be read.
     """
     bundle = read_bundle(config.teacher)
@@ -34,6 +34,11 @@ def load_teacher(detector: Detector, config: StudentConfig) -> ShowerGenerator:
             f"the teacher {bundle.path} is of the family {bundle.family}; a student learns from {', '.join(TEACHERS)}"
         )
     check_same(bundle.detector, detector, f"the teacher {bundle.path}", "the data", "give a teacher of this detector")
+    if bundle.domain.particles != particles:
+        raise RequestError(
+            f"the teacher {bundle.path} makes the particles {bundle.domain.particles}, the data hold {particles}; "
+            "give data of the same"
+        )
     for key in ("hidden", "epsilon"):
         theirs, ours = bundle.config["network"][key], getattr(config.network, key)
         if theirs != ours:
@@ -56,8 +61,11 @@ class Distillation(PullTrainer):
 
     config: StudentConfig
 
-    def __init__(self, detector: Detector, config: StudentConfig, fabric: Fabric) -> None:
-        super().__init__(detector, config, fabric, teacher=lambda: load_teacher(detector, config).requires_grad_(False))
+    def __init__(self, detector: Detector, particles: tuple[int, ...], config: StudentConfig, fabric: Fabric) -> None:
+        def teacher(generator: ShowerGenerator) -> ShowerGenerator:
+            return load_teacher(detector, particles, config).requires_grad_(False)
+
+        super().__init__(detector, particles, config, fabric, teacher=teacher)
 
     @property
     def teacher(self) -> ShowerGenerator:

@@ -40,7 +40,7 @@ CHECKPOINT = "checkpoint.safetensors"
 CHECKPOINT_STEPS = 100
 _VALIDATION_BLOCK = 500
 
-TRAINERS: dict[str, Callable[[Detector, Any, Fabric], Trainer]] = {
+TRAINERS: dict[str, Callable[[Detector, tuple[int, ...], Any, Fabric], Trainer]] = {
     "wgan-gp": PullAdversaries,
     "flow": FactorLikelihood,
     "vae": EvidenceBound,
@@ -51,7 +51,7 @@ TRAINERS: dict[str, Callable[[Detector, Any, Fabric], Trainer]] = {
     "wgan": ImageAdversaries,
     "gan": ImageAdversaries,
 }
-"""What trains each family."""
+"""What trains each family, made of the detector, the particles, the training file and the device."""
 
 
 def train_network(
@@ -81,7 +81,7 @@ def train_network(
 
     detector = file.detector
     fabric = Fabric(accelerator="auto", devices=1)
-    trainer = TRAINERS[config.model](detector, config, fabric)
+    trainer = TRAINERS[config.model](detector, domain.particles, config, fabric)
     folder.mkdir(exist_ok=True)
     split = stage(file, folder, config.validation_events, folded=trainer.generator.folded_training)
     reference = _reference(split.validation, conditional=trainer.generator.conditional)

@@ -41,7 +41,7 @@ class Pretraining:
         self.config = config
         self.device = device
         self.advance = advance
-        self.conditions = torch.from_numpy(sample.conditions.matrix).float().to(device)
+        self.conditions = torch.from_numpy(sample.inputs).to(device)
 
     def representation(self, generator: ShowerGenerator) -> None:
         """The response and the marginals of the cells."""

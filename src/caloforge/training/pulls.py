@@ -81,7 +81,8 @@ def pull_batch(generator: ShowerGenerator, energies: Tensor, conditions: Tensor,
 class PullTrainer(Trainer):
     """One pull network under one loss, :meth:`losses`; the representation stays as pretraining left it.
 
-    ``others`` make networks that the loss needs, by name; those that ask for gradients are trained too.
+    ``others`` make networks that the loss needs, by name, of the generator; those that ask for gradients are trained
+    too.
     """
 
     config: PullTraining
@@ -90,14 +91,15 @@ class PullTrainer(Trainer):
     def __init__(
         self,
         detector: Detector,
+        particles: tuple[int, ...],
         config: PullTraining,
         fabric: Fabric,
-        **others: Callable[[], nn.Module],
+        **others: Callable[[ShowerGenerator], nn.Module],
     ) -> None:
         with torch.random.fork_rng(devices=[]):  # leaves the caller's random numbers alone
             torch.manual_seed(config.seed)
-            generator = shower_generator(config.model, detector, config.network)
-            made = {name: make() for name, make in others.items()}
+            generator = shower_generator(config.model, detector, particles, config.network)
+            made = {name: make(generator) for name, make in others.items()}
         super().__init__(config, fabric, generator, **made)
 
     @property

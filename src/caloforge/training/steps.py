@@ -16,8 +16,8 @@ def step_generator(seed: int, stream: str, step: int) -> torch.Generator:
 
 
 def batch_of(sample: Sample, rows: Tensor | slice, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Energies (B, n_cells) and conditions (B, C) of some events, float32."""
+    """Energies (B, n_cells) and conditions (B, C + 1) of some events, float32."""
     index = rows if isinstance(rows, slice) else rows.numpy()
     energies = torch.from_numpy(np.array(sample.energies[index]))
-    conditions = torch.from_numpy(sample.conditions.matrix[index]).float()
+    conditions = torch.from_numpy(sample.inputs[index])
     return energies.to(device), conditions.to(device)

@@ -80,7 +80,7 @@ class Trainer(ABC):
             restore_optimizer(optimizer, parts.get(f"{name}-optimizer", {}))
 
     def batch(self, sample: Sample, random: torch.Generator) -> tuple[Tensor, Tensor]:
-        """Energies (B, n_cells) and conditions (B, C) of events drawn at random."""
+        """Energies (B, n_cells) and conditions (B, C + 1) of events drawn at random."""
         rows = torch.randint(len(sample), (self.config.batch_size,), generator=random)
         return batch_of(sample, rows, self.fabric.device)
 

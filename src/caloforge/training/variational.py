@@ -6,9 +6,10 @@ from typing import final
 
 import torch
 from lightning_fabric import Fabric
-from torch import Tensor
+from torch import Tensor, nn
 
 from caloforge.detector import Detector
+from caloforge.models.networks.generator import ShowerGenerator
 from caloforge.models.networks.marginals import dense
 from caloforge.models.networks.variational import VariationalPulls
 from caloforge.training.config import VaeConfig
@@ -25,10 +26,13 @@ class EvidenceBound(PullTrainer):
 
     config: VaeConfig
 
-    def __init__(self, detector: Detector, config: VaeConfig, fabric: Fabric) -> None:
+    def __init__(self, detector: Detector, particles: tuple[int, ...], config: VaeConfig, fabric: Fabric) -> None:
         hidden, latent = config.network.hidden, config.network.latent
-        inputs = detector.n_cells + len(detector.conditions) + 1
-        super().__init__(detector, config, fabric, encoder=lambda: dense(inputs, hidden, hidden, 2 * latent))
+
+        def encoder(generator: ShowerGenerator) -> nn.Module:
+            return dense(detector.n_cells + generator.features.width + 1, hidden, hidden, 2 * latent)
+
+        super().__init__(detector, particles, config, fabric, encoder=encoder)
         self.encoder = self.modules["encoder"]
 
     def losses(self, batch: PullBatch, random: torch.Generator) -> dict[str, Tensor]:

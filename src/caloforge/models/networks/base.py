@@ -14,11 +14,13 @@ class Generator(nn.Module, ABC):
         noise_width: standard-normal numbers that one shower takes.
         folded_training: whether it is trained on showers reflected into the quadrant of non-negative angles.
         conditional: whether the showers depend on the conditions.
+        particles: PDG codes of the particles that it tells apart, and makes.
     """
 
     noise_width: int
     folded_training: bool = True
     conditional: bool = True
+    particles: tuple[int, ...]
 
     @property
     @abstractmethod
@@ -27,4 +29,4 @@ class Generator(nn.Module, ABC):
 
     @abstractmethod
     def forward(self, conditions: Tensor, noise: Tensor) -> Tensor:
-        """Conditions (N, C) in MeV, mm, rad and noise (N, noise_width) -> energies (N, n_cells), MeV, not negative."""
+        """``Conditions.inputs`` (N, C + 1) and noise (N, noise_width) -> energies (N, n_cells), MeV, not negative."""

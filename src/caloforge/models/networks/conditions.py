@@ -1,4 +1,4 @@
-"""Conditions as networks see them: folded by the mirror symmetries, scaled to -1..1."""
+"""Conditions as networks see them: folded by the mirror symmetries, scaled to -1..1, a column for each particle."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class MirrorFold(nn.Module):
         return {axis: conditions[:, columns[0]] < 0 for axis, columns in self.columns.items()}
 
     def conditions(self, conditions: Tensor, flips: dict[int, Tensor]) -> Tensor:
-        """Conditions (N, C) with the sign of angle and position changed where flipped."""
+        """Conditions (N, C + 1) with the sign of angle and position changed where flipped."""
         columns = list(conditions.unbind(1))
         for axis, flip in flips.items():
             for column in self.columns[axis]:
@@ -53,17 +53,26 @@ class MirrorFold(nn.Module):
 
 
 class ConditionFeatures(nn.Module):
-    """Conditions (N, C) in MeV, mm, rad to features in -1..1 on the domain, ``folded`` by the mirror symmetries or not.
+    """Conditions (N, C + 1) in MeV, mm, rad, PDG code to features (N, width) in -1..1 on the detector's ranges.
 
-    An energy of density 1/E or of a list enters as log E; a fixed condition is -1.
+    An energy of density 1/E or of a list enters as log E; a fixed condition is -1. With several particles each has a
+    column that is 1 for its showers and -1 for others.
+
+    Args:
+        particles: PDG codes that are told apart.
+        folded: whether the conditions are reflected into the quadrant of non-negative angles beforehand.
     """
 
+    codes: Tensor
     low: Tensor
     high: Tensor
     logarithmic: Tensor
 
-    def __init__(self, detector: Detector, *, folded: bool = True) -> None:
+    def __init__(self, detector: Detector, particles: tuple[int, ...], *, folded: bool = True) -> None:
         super().__init__()
+        self.particles = particles
+        told_apart = particles if len(particles) > 1 else ()
+        self.width = len(detector.conditions) + len(told_apart)
         positive = [
             name
             for name, symmetry in (("angle_xz", "mirror_x"), ("angle_yz", "mirror_y"))
@@ -75,8 +84,11 @@ class ConditionFeatures(nn.Module):
         self.register_buffer("low", torch.tensor(low, dtype=torch.float32))
         self.register_buffer("high", torch.tensor(high, dtype=torch.float32))
         self.register_buffer("logarithmic", torch.tensor(logarithmic))
+        self.register_buffer("codes", torch.tensor(told_apart, dtype=torch.float32), persistent=False)
 
     def forward(self, conditions: Tensor) -> Tensor:
-        logs = torch.log(torch.where(self.logarithmic, conditions, torch.ones_like(conditions)))
-        values = torch.where(self.logarithmic, logs, conditions)
-        return 2 * (values - self.low) / torch.where(self.high > self.low, self.high - self.low, 1.0) - 1
+        numbers, code = conditions[:, :-1], conditions[:, -1:]
+        logs = torch.log(torch.where(self.logarithmic, numbers, torch.ones_like(numbers)))
+        values = torch.where(self.logarithmic, logs, numbers)
+        scaled = 2 * (values - self.low) / torch.where(self.high > self.low, self.high - self.low, 1.0) - 1
+        return torch.cat([scaled, 2 * (code == self.codes).float() - 1], 1)

@@ -78,7 +78,7 @@ class ObservableFeatures(nn.Module):
     through their smooth form.
     """
 
-    def __init__(self, detector: Detector, settings: ConvolutionalSettings) -> None:
+    def __init__(self, detector: Detector, n_features: int, settings: ConvolutionalSettings) -> None:
         super().__init__()
         self.detector = detector
         table = observables_for(detector)
@@ -86,11 +86,11 @@ class ObservableFeatures(nn.Module):
         self.names = [name for name in table if name.startswith(_SEEN)]
         self.names += [f"{what}_{direction}" for direction in directions for what in _SEEN_IN_A_DIRECTION]
         self.n_outputs = len(self.names) + len(detector.sparsity_thresholds)
-        self.moments = ConditionalMarginals(len(detector.conditions), self.n_outputs, settings.hidden // 2)
+        self.moments = ConditionalMarginals(n_features, self.n_outputs, settings.hidden // 2)
 
     def values(self, energies: Tensor, conditions: Tensor) -> Tensor:
-        """Energies (N, n_cells), conditions (N, C) -> observables (N, n_outputs), in their own units."""
-        smooth = torch.stack(list(compute(energies, conditions, self.detector, self.names).values()), 1)
+        """Energies (N, n_cells), conditions (N, C + 1) -> observables (N, n_outputs), in their own units."""
+        smooth = torch.stack(list(compute(energies, conditions[:, :-1], self.detector, self.names).values()), 1)
         return torch.cat([smooth, soft_sparsities(energies, self.detector.sparsity_thresholds)], 1)
 
     def forward(self, energies: Tensor, conditions: Tensor, features: Tensor) -> Tensor:
@@ -107,11 +107,10 @@ class Critic(nn.Module):
     what was asked for; both are frozen.
     """
 
-    def __init__(self, detector: Detector, settings: ConvolutionalSettings) -> None:
+    def __init__(self, detector: Detector, n_features: int, settings: ConvolutionalSettings) -> None:
         super().__init__()
-        n_features = len(detector.conditions)
         hidden = settings.hidden
-        self.observables = ObservableFeatures(detector, settings)
+        self.observables = ObservableFeatures(detector, n_features, settings)
         self.regressor = Regressor(detector.cells.shape, settings.critic_channels // 2, hidden, n_features)
         self.image = ImageFeatures(detector.cells.shape, 4, settings.critic_channels, hidden)
         self.numbers = nn.Sequential(nn.Linear(self.observables.n_outputs + 2 * n_features, hidden), nn.SiLU())
@@ -123,7 +122,7 @@ class Critic(nn.Module):
         self.regressor.requires_grad_(False)
 
     def forward(self, pulls: Tensor, conditions: Tensor, generator: ShowerGenerator) -> Tensor:
-        """Pulls (N, n_cells), folded conditions (N, C) -> scores (N,); ``generator`` lends its frozen cell moments."""
+        """Pulls (N, n_cells), folded conditions (N, C + 1) -> scores (N,); ``generator`` lends its frozen marginals."""
         features = generator.features(conditions)
         cells = generator.cells(features)
         energies = generator.to_energies(cells.values(pulls))

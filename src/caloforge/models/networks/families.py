@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from caloforge.models.base import UNCONDITIONAL
 from caloforge.models.networks.base import Generator
+from caloforge.models.networks.conditions import ConditionFeatures
 from caloforge.models.networks.factors import FactorPulls
 from caloforge.models.networks.fields import DistilledPulls, IntegratedPulls
 from caloforge.models.networks.generator import ConvolutionalPulls, PullNetwork, ShowerGenerator
@@ -52,14 +53,17 @@ IMAGE_FAMILIES = {
 """The published baselines, which make whole images without the representation of the others."""
 
 
-def make_generator(family: str, detector: Detector, values: Mapping[str, Any]) -> Generator:
+def make_generator(family: str, detector: Detector, particles: tuple[int, ...], values: Mapping[str, Any]) -> Generator:
     """A generator with new weights, of the settings that a bundle remembers."""
     if family in IMAGE_FAMILIES:
-        return IMAGE_FAMILIES[family](detector, ImageSettings(**values))
-    return shower_generator(family, detector, FAMILIES[family].settings(**values))
+        return IMAGE_FAMILIES[family](detector, particles, ImageSettings(**values))
+    return shower_generator(family, detector, particles, FAMILIES[family].settings(**values))
 
 
-def shower_generator(family: str, detector: Detector, settings: NetworkSettings) -> ShowerGenerator:
-    """A generator with new weights."""
-    pulls = FAMILIES[family].pulls(len(detector.conditions), detector.cells.shape, settings)
-    return ShowerGenerator(detector, settings, pulls)
+def shower_generator(
+    family: str, detector: Detector, particles: tuple[int, ...], settings: NetworkSettings
+) -> ShowerGenerator:
+    """A generator with new weights, for the particles of these PDG codes."""
+    features = ConditionFeatures(detector, particles)
+    pulls = FAMILIES[family].pulls(features.width, detector.cells.shape, settings)
+    return ShowerGenerator(detector, features, settings, pulls)

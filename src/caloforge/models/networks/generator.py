@@ -60,7 +60,7 @@ class ConvolutionalPulls(PullNetwork):
             nn.LeakyReLU(0.2),
             last,
         )
-        self.own = nn.Parameter(torch.tensor(1.0))
+        self.own = nn.Parameter(torch.tensor(0.9))
         self.shared = nn.Parameter(torch.tensor(0.1))
         nn.init.normal_(last.weight, std=0.02)
         assert last.bias is not None
@@ -77,7 +77,7 @@ class ConvolutionalPulls(PullNetwork):
 
 
 class ShowerGenerator(Generator):
-    """The whole sampler: (conditions (N, C), noise (N, noise_width)) -> energies (N, n_cells), MeV.
+    """The whole sampler: (conditions (N, C + 1), noise (N, noise_width)) -> energies (N, n_cells), MeV.
 
     1. Reflect the conditions into one quadrant (``MirrorFold``).
     2. Draw E_vis / E from its distribution given the conditions; the first number of the noise is its pull.
@@ -86,16 +86,18 @@ class ShowerGenerator(Generator):
     4. Scale the cells to the visible energy; reflect back.
     """
 
-    def __init__(self, detector: Detector, settings: NetworkSettings, pulls: PullNetwork) -> None:
+    def __init__(
+        self, detector: Detector, features: ConditionFeatures, settings: NetworkSettings, pulls: PullNetwork
+    ) -> None:
         super().__init__()
-        n_features = len(detector.conditions)
+        self.particles = features.particles
         self.energy_column = detector.column("energy")
         self.epsilon = settings.epsilon
         self.noise_width = pulls.noise_width
         self.fold = MirrorFold(detector)
-        self.features = ConditionFeatures(detector)
-        self.cells = ConditionalMarginals(n_features, detector.n_cells, settings.hidden)
-        self.response = ConditionalMarginals(n_features, 1, settings.hidden // 2)
+        self.features = features
+        self.cells = ConditionalMarginals(features.width, detector.n_cells, settings.hidden)
+        self.response = ConditionalMarginals(features.width, 1, settings.hidden // 2)
         self.pulls = pulls
 
     @property
@@ -113,7 +115,7 @@ class ShowerGenerator(Generator):
         return energies
 
     def pulls_of(self, energies: Tensor, conditions: Tensor) -> Tensor:
-        """Pulls of energies, both (N, n_cells), under folded conditions (N, C); of cells that are off, of v = 0."""
+        """Pulls of energies, both (N, n_cells), under folded conditions (N, C + 1); of cells that are off, of v = 0."""
         cells: Marginals = self.cells(self.features(conditions))
         return cells.pulls(self.to_values(energies))
 

@@ -32,15 +32,18 @@ class ImageGenerator(Generator):
 
     folded_training = False
 
-    def __init__(self, detector: Detector, settings: ImageSettings, *, conditional: bool) -> None:
+    def __init__(
+        self, detector: Detector, particles: tuple[int, ...], settings: ImageSettings, *, conditional: bool
+    ) -> None:
         super().__init__()
         self.conditional = conditional
+        self.particles = particles
         self.noise_width = settings.latent
         self.shape = detector.cells.shape
         self.start = tuple(-(-side // 2**_UPSAMPLINGS) for side in self.shape)
         channels = settings.channels
-        inputs = settings.latent + (len(detector.conditions) if conditional else 0)
-        self.features = ConditionFeatures(detector, folded=False)
+        self.features = ConditionFeatures(detector, particles, folded=False)
+        inputs = settings.latent + (self.features.width if conditional else 0)
         self.box_cox = BoxCox(settings.epsilon)
         self.network = nn.Sequential(
             nn.Linear(inputs, settings.hidden),
@@ -60,7 +63,7 @@ class ImageGenerator(Generator):
         return self.network
 
     def images(self, conditions: Tensor, noise: Tensor) -> Tensor:
-        """Conditions (N, C), noise (N, noise_width) -> transformed images (N, n_cells), as the discriminator sees them.
+        """Conditions (N, C + 1), noise (N, noise_width) -> transformed images (N, n_cells), as judged.
 
         Without conditions the showers are those of the training sample's spectrum, whatever is asked for.
         """
@@ -81,10 +84,9 @@ class Discriminator(nn.Module):
     simulation and frozen, finds the shower from what was asked for.
     """
 
-    def __init__(self, detector: Detector, settings: ImageSettings, *, conditional: bool) -> None:
+    def __init__(self, detector: Detector, n_features: int, settings: ImageSettings, *, conditional: bool) -> None:
         super().__init__()
         shape, channels, hidden = detector.cells.shape, settings.critic_channels, settings.hidden
-        n_features = len(detector.conditions)
         self.image = ImageFeatures(shape, 1, channels, hidden)
         self.regressor = Regressor(shape, channels // 2, hidden, n_features) if conditional else None
         self.head = dense(hidden + (2 * n_features if conditional else 0), hidden, 1)

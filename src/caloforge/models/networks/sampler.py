@@ -7,6 +7,7 @@ import io
 import logging
 import tempfile
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, final
 
@@ -15,6 +16,7 @@ import safetensors.torch
 import torch
 from numpy.typing import NDArray
 
+from caloforge.detector import draw_conditions
 from caloforge.errors import FormatError, WorkError, require
 from caloforge.models.base import PARITY, Sampler
 from caloforge.models.networks.base import Generator
@@ -53,7 +55,7 @@ def load_generator(bundle: Bundle) -> Generator:
     Raises:
         FormatError: the weights do not fit the networks that the bundle's configuration describes.
     """
-    generator = make_generator(bundle.family, bundle.detector, bundle.config["network"])
+    generator = make_generator(bundle.family, bundle.detector, bundle.domain.particles, bundle.config["network"])
     try:
         generator.load_state_dict(safetensors.torch.load(bundle.part("weights.safetensors")))
     except RuntimeError as error:
@@ -67,7 +69,7 @@ def load_torch_sampler(bundle: Bundle) -> Sampler:
 
 
 def export_onnx(generator: Generator, detector: Detector) -> bytes:
-    """The whole sampler as ONNX: ``conditions`` (N, C), ``noise`` (N, noise_width) -> ``showers`` (N, n_cells), MeV.
+    """The whole sampler as ONNX: ``conditions`` (N, C + 1), ``noise`` (N, noise_width) -> ``showers`` (N, n_cells).
 
     Raises:
         WorkError: onnxruntime and torch differ by more than ``PARITY`` on conditions drawn from the detector's domain.
@@ -75,7 +77,8 @@ def export_onnx(generator: Generator, detector: Detector) -> bytes:
     require("onnx", "train")
     require("onnxscript", "train")
     generator = generator.eval()
-    conditions = torch.tensor(np.stack([detector.low, detector.high]), dtype=torch.float32)
+    particles = dict.fromkeys(generator.particles, 1.0)
+    conditions = torch.from_numpy(draw_conditions(detector, 0, 0, 2, particles).inputs)
     noise = torch.from_numpy(normals(0, "export", 0, 2, generator.noise_width))
     batch = torch.export.Dim("batch")
     with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()), tempfile.TemporaryDirectory() as folder:
@@ -94,16 +97,14 @@ def export_onnx(generator: Generator, detector: Detector) -> bytes:
         path = Path(folder) / "sampler.onnx"
         program.save(str(path), external_data=False)
         graph = path.read_bytes()
-    _check_parity(graph, TorchSampler(detector, generator))
+    _check_parity(graph, TorchSampler(detector, generator), particles)
     return graph
 
 
-def _check_parity(graph: bytes, sampler: TorchSampler) -> None:
+def _check_parity(graph: bytes, sampler: TorchSampler, particles: Mapping[int, float]) -> None:
     import onnxruntime
 
-    from caloforge.detector import draw_conditions
-
-    conditions = draw_conditions(sampler.detector, seed=0, start=0, count=64).matrix.astype(np.float32)
+    conditions = draw_conditions(sampler.detector, 0, 0, 64, particles).inputs
     noise = normals(0, "noise", 0, 64, sampler.noise_width)
     session = onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"])
     exported = session.run(["showers"], {"conditions": conditions, "noise": noise})[0]
