@@ -115,6 +115,18 @@ def test_the_cells_add_up_to_the_visible_energy_that_was_drawn(
     torch.testing.assert_close(energies.sum(1), drawn, rtol=1e-5, atol=0)
 
 
+def test_no_cell_holds_more_than_its_ceiling(lhcb: Detector, conditions: np.ndarray, noise: np.ndarray) -> None:
+    torch.manual_seed(5)
+    made = shower_generator("wgan-gp", lhcb, PARTICLES, SMALL)
+    ceiling = torch.linspace(0.01, 5.0, lhcb.n_cells)
+    made.ceiling.copy_(ceiling)
+    made.cells.offset.fill_(1000.0)  # far above it
+    with torch.no_grad():
+        energies = made.folded(torch.from_numpy(np.abs(conditions)), torch.from_numpy(noise))
+    shares = made.to_energies(ceiling)
+    torch.testing.assert_close(energies / energies.sum(1, keepdim=True), (shares / shares.sum()).expand(50, -1))
+
+
 def test_values_and_energies_are_inverse(generator: ShowerGenerator) -> None:
     energies = torch.tensor([[0.0, 1e-3, 0.3, 10.0, 9000.0]])
     torch.testing.assert_close(generator.to_energies(generator.to_values(energies)), energies, rtol=1e-5, atol=1e-6)

@@ -81,6 +81,7 @@ class Distillation(PullTrainer):
     def pretrain(self, sample: Sample, advance: Callable[[int], None]) -> None:
         self.generator.cells.load_state_dict(self.teacher.cells.state_dict())
         self.generator.response.load_state_dict(self.teacher.response.state_dict())
+        self.generator.ceiling.copy_(self.teacher.ceiling)
         advance(1)
 
     def losses(self, batch: PullBatch, random: torch.Generator) -> dict[str, Tensor]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -44,12 +45,15 @@ class Pretraining:
         self.conditions = torch.from_numpy(sample.inputs).to(device)
 
     def representation(self, generator: ShowerGenerator) -> None:
-        """The response and the marginals of the cells."""
+        """The response, the marginals of the cells and their largest energies."""
         sample = self.sample
         visible = torch.from_numpy(sample.energies.sum(1) / sample.conditions.column("energy")).float().to(self.device)
         response = generator.response
         response.standardise_with(visible[:, None])
         features = generator.features(self.conditions)
+        blocks = range(0, len(sample), _BLOCK)
+        largest = np.stack([sample.energies[start : start + _BLOCK].max(0) for start in blocks]).max(0)
+        generator.ceiling.copy_(generator.to_values(torch.from_numpy(largest)))
 
         def cells(rows: Tensor) -> Tensor:
             energies, _ = batch_of(sample, rows, self.device)

@@ -82,9 +82,12 @@ class ShowerGenerator(Generator):
     1. Reflect the conditions into one quadrant (``MirrorFold``).
     2. Draw E_vis / E from its distribution given the conditions; the first number of the noise is its pull.
     3. v = max(0, x): the distribution of each cell given the conditions turns the pulls, which the ``PullNetwork`` of
-       the family makes, into x; a cell below zero is off. e = epsilon (exp(v) - 1).
+       the family makes, into x; a cell below zero is off, and none holds more than in any training shower. e = epsilon
+       (exp(v) - 1).
     4. Scale the cells to the visible energy; reflect back.
     """
+
+    ceiling: Tensor
 
     def __init__(
         self, detector: Detector, features: ConditionFeatures, settings: NetworkSettings, pulls: PullNetwork
@@ -99,6 +102,7 @@ class ShowerGenerator(Generator):
         self.cells = ConditionalMarginals(features.width, detector.n_cells, settings.hidden)
         self.response = ConditionalMarginals(features.width, 1, settings.hidden // 2)
         self.pulls = pulls
+        self.register_buffer("ceiling", torch.full((detector.n_cells,), _MAX_VALUE))
 
     @property
     def trained(self) -> nn.Module:
@@ -125,7 +129,8 @@ class ShowerGenerator(Generator):
         response = self.response(features).values(noise[:, :1])[:, 0].clamp_min(_LEAST_RESPONSE)
         visible = response * conditions[:, self.energy_column]
         cells = self.cells(features)
-        energies = self.to_energies(cells.values(self.pulls(features, noise, cells)))
+        values = torch.minimum(cells.values(self.pulls(features, noise, cells)), self.ceiling)
+        energies = self.to_energies(values)
         scaled: Tensor = energies * (visible / energies.sum(1).clamp_min(1e-3))[:, None]
         return scaled
 
