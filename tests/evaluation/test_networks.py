@@ -77,6 +77,24 @@ def test_resnet18_has_the_published_shape_and_sees_a_shifted_image() -> None:
     assert shifted.auc.value > 0.8
 
 
+def test_the_training_ends_when_nothing_becomes_better() -> None:
+    """A network that is right from the start has no fewer errors later; one that guesses goes on at most to the end."""
+    rng = np.random.default_rng(4)
+    sample, reference = (rng.normal(mean, 0.1, size=(200, 3)).astype(np.float32) for mean in (-5.0, 5.0))
+    reported: list[tuple[int, int]] = []
+    found = score_network(
+        lambda: DenseClassifier(3, layers=1, hidden=8),
+        sample,
+        reference,
+        Training(epochs=50, batch=20, rate=1e-2, patience=2),
+        paired=False,
+        seed=1,
+        report=lambda done, total: reported.append((done, total)),
+    )
+    assert found.auc.value == 1.0
+    assert reported[-2:] == [(found.epoch + 2, 50), (50, 50)]
+
+
 def test_inputs_are_the_published_ones(make_showers: Callable[..., Showers]) -> None:
     showers = make_showers(5)
     cells, given, detector = showers.energies, showers.conditions.matrix, showers.detector

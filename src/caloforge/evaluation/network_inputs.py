@@ -20,11 +20,15 @@ Inputs = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Training:
-    """How a network is trained: Adam with `rate`, `epochs` over the training part in batches of `batch`."""
+    """How a network is trained: Adam with `rate`, `epochs` over the training part in batches of `batch`.
+
+    The training ends before when `patience` epochs, one after the other, have not had fewer errors than the best.
+    """
 
     epochs: int
     batch: int
     rate: float
+    patience: int | None = None
 
 
 @dataclass(frozen=True)
@@ -43,7 +47,7 @@ class NetworkPlan:
     hidden: int = 2048
     dense: Training = Training(epochs=50, batch=1000, rate=2e-4)
     width: int = 64
-    resnet: Training = Training(epochs=100, batch=128, rate=1e-3)
+    resnet: Training = Training(epochs=100, batch=128, rate=1e-3, patience=15)
 
 
 def read_cells(path: Path, rows: Rows, cells: int) -> Inputs:

@@ -159,6 +159,9 @@ def _train(
             best, best_epoch = errors, epoch + 1
             weights = {name: value.detach().clone() for name, value in network.state_dict().items()}
         report(epoch + 1, training.epochs)
+        if training.patience is not None and epoch + 1 - best_epoch >= training.patience:
+            report(training.epochs, training.epochs)
+            break
     return best_epoch, weights
 
 
