@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,9 @@ from caloforge.training.config import WganGpConfig, load_config, make_config
         ({"model": "wgan-gp", "network": {"latnet": 3}}, "unknown key 'network.latnet'; did you mean 'latent'"),
         ({"model": "wgan-gp", "epochs": 0}, "epochs = 0"),
         ({"model": "wgan-gp", "gradient_penalty": -1}, "gradient_penalty = -1"),
+        ({"model": "wgan-gp", "priorities": {"width_along": 0}}, "priorities.width_along = 0"),
+        ({"model": "wgan-gp", "priorities": {"width_along": math.inf}}, "priorities.width_along = inf"),
+        ({"model": "wgan-gp", "priorities": ["width_along"]}, "priorities = "),
         ({"model": "neighbour", "epochs": 3}, "unknown key 'epochs'"),
     ],
 )

@@ -28,6 +28,8 @@ validation_events: 100
 network: {latent: 3, maps: 1, channels: 2, critic_channels: 2, hidden: 8}
 """
 
+PRIORITIES = "priorities: {sparsity_1: 0.5, width_along: 1.0}"
+
 OTHERS = {
     "flow": "{factors: 3, transforms: 1, bins: 3, width: 4, hidden: 4}",
     "vae": "{latent: 3, hidden: 4}",
@@ -120,7 +122,9 @@ def test_distances_of_a_sample_to_itself_are_zero_and_grow_with_a_shift(make_sho
     assert hotter["asymmetry_along"] < 1e-4  # a common factor leaves the shape alone
 
 
-@pytest.mark.parametrize("text", [SETTINGS, BASELINE], ids=["wgan-gp", "conditional-wgan"])
+@pytest.mark.parametrize(
+    "text", [SETTINGS, SETTINGS + PRIORITIES, BASELINE], ids=["wgan-gp", "priorities", "conditional-wgan"]
+)
 def test_a_training_that_is_interrupted_ends_with_the_weights_it_would_have_had(
     data: Path, settings: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str
 ) -> None:

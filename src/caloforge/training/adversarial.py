@@ -8,7 +8,7 @@ from typing import final
 
 import torch
 from lightning_fabric import Fabric
-from torch import Tensor
+from torch import Tensor, nn
 
 from caloforge.detector import Detector
 from caloforge.models.networks.critic import Critic
@@ -19,6 +19,7 @@ from caloforge.training.config import AdversarialConfig, PublishedConfig, WganGp
 from caloforge.training.data import Sample
 from caloforge.training.games import GAMES, gradient_penalty
 from caloforge.training.pretraining import Pretraining
+from caloforge.training.priorities import Priorities
 from caloforge.training.steps import step_generator
 from caloforge.training.trainer import Trainer, set_rate
 
@@ -44,6 +45,10 @@ class Adversaries(Trainer):
     def score(self, seen: Tensor, conditions: Tensor) -> Tensor:
         """The critic's scores (N,)."""
 
+    def terms(self, fake: Tensor, energies: Tensor, conditions: Tensor) -> dict[str, Tensor]:
+        """What the generator's loss has beside the score, by name, of what the critic sees and of real energies."""
+        return {}
+
     def optimize(self) -> dict[str, torch.optim.Optimizer]:
         self.critic.frozen()
         self.generator.requires_grad_(False)
@@ -67,14 +72,15 @@ class Adversaries(Trainer):
                 fake = self.fake(conditions, self._noise(conditions, random))
                 real = self.real(energies, conditions)
             losses = self._critic_step(real, fake, conditions, random)
-        _, conditions = self.batch(sample, random)
-        scores = self.score(self.fake(conditions, self._noise(conditions, random)), conditions)
-        loss = GAMES[config.game].generator(scores)
+        energies, conditions = self.batch(sample, random)
+        fake = self.fake(conditions, self._noise(conditions, random))
+        terms = self.terms(fake, energies, conditions)
+        loss = GAMES[config.game].generator(self.score(fake, conditions)) + sum(terms.values())
         optimizer.zero_grad()
         self.fabric.backward(loss)
         optimizer.step()
         self.average_weights(step)
-        return losses
+        return losses | {name: float(term.detach()) for name, term in terms.items()}
 
     def _critic_step(self, real: Tensor, fake: Tensor, conditions: Tensor, random: torch.Generator) -> dict[str, float]:
         config = self.config
@@ -114,16 +120,34 @@ class PullAdversaries(Adversaries):
             torch.manual_seed(config.seed)
             generator = shower_generator(config.model, detector, particles, config.network)
             self.critic = Critic(detector, generator.features.width, config.network)
-        super().__init__(config, fabric, generator, critic=self.critic)
+            others: dict[str, nn.Module] = {"critic": self.critic}
+            self.priorities = (
+                Priorities(detector, generator.features.width, config.network, config.priorities)
+                if config.priorities
+                else None
+            )
+            if self.priorities is not None:
+                others["priorities"] = self.priorities
+        super().__init__(config, fabric, generator, **others)
 
     @property
     def pretraining_steps(self) -> int:
-        return 4 * self.config.pretraining_steps
+        parts = 4
+        if self.priorities is not None:
+            parts += 1 if self.priorities.surrogate is None else 2
+        return parts * self.config.pretraining_steps
 
     def pretrain(self, sample: Sample, advance: Callable[[int], None]) -> None:
         pretraining = Pretraining(sample, self.config, self.fabric.device, advance)
         pretraining.representation(self.generator)
         pretraining.critic(self.critic, self.generator)
+        if self.priorities is not None:
+            pretraining.priorities(self.priorities, self.generator)
+
+    def optimize(self) -> dict[str, torch.optim.Optimizer]:
+        if self.priorities is not None:
+            self.priorities.requires_grad_(False)
+        return super().optimize()
 
     def real(self, energies: Tensor, conditions: Tensor) -> Tensor:
         return self.generator.pulls_of(energies, conditions)
@@ -134,6 +158,13 @@ class PullAdversaries(Adversaries):
     def score(self, seen: Tensor, conditions: Tensor) -> Tensor:
         scores: Tensor = self.critic(seen, conditions, self.generator)
         return scores
+
+    def terms(self, fake: Tensor, energies: Tensor, conditions: Tensor) -> dict[str, Tensor]:
+        if self.priorities is None:
+            return {}
+        made = self.generator.energies_of(fake, conditions)
+        terms: dict[str, Tensor] = self.priorities(made, energies, conditions, self.generator)
+        return terms
 
 
 @final

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -19,6 +19,8 @@ from caloforge.models.networks.settings import (
     VariationalSettings,
 )
 from caloforge.random import MAX_SEED
+
+Weight = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
 class TrainingConfig(BaseModel):
@@ -71,6 +73,9 @@ class WganGpConfig(AdversarialConfig):
 
     model: Literal["wgan-gp"] = "wgan-gp"
     network: ConvolutionalSettings = ConvolutionalSettings()
+    priorities: dict[str, Weight] = Field(
+        default={}, description="observables that the generator is held to beside the critic, with weights"
+    )
 
 
 class PublishedConfig(AdversarialConfig):

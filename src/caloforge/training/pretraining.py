@@ -12,8 +12,9 @@ from torch import Tensor
 from caloforge.models.networks.conditions import ConditionFeatures
 from caloforge.models.networks.critic import Critic, Regressor
 from caloforge.models.networks.generator import ShowerGenerator
-from caloforge.models.networks.marginals import Marginals
+from caloforge.models.networks.marginals import ConditionalMarginals, Marginals
 from caloforge.training.data import Sample
+from caloforge.training.priorities import PULL_RANGE, Priorities, Surrogate
 from caloforge.training.steps import batch_of, step_generator
 
 if TYPE_CHECKING:
@@ -65,17 +66,35 @@ class Pretraining:
 
     def critic(self, critic: Critic, generator: ShowerGenerator) -> None:
         """The moments of the critic's observables and its regressor."""
-        sample = self.sample
-        starts = range(0, len(sample), _BLOCK)
-        with torch.no_grad():
-            blocks = (batch_of(sample, slice(start, start + _BLOCK), self.device) for start in starts)
-            observables = torch.cat([critic.observables.values(*block) for block in blocks])
-        moments = critic.observables.moments
-        moments.standardise_with(observables)
-        features = generator.features(self.conditions)
-
-        self._fit("observables", moments, lambda rows: moments(features[rows]).loss(observables[rows]).mean())
+        observables = self._observables(critic.observables.values)
+        self._moments("observables", critic.observables.moments, observables, generator.features)
         self.regressor(critic.regressor, generator.features, generator.to_values)
+
+    def priorities(self, priorities: Priorities, generator: ShowerGenerator) -> None:
+        """The moments of the prioritised observables and, where some have no gradient, their surrogate."""
+        observables = self._observables(priorities.values)
+        # Counts are spread over their spacing: the likelihood of a density has no bound where values repeat.
+        random = step_generator(self.config.seed, "training/spread", 0)
+        observables += priorities.lattice * (torch.rand(observables.shape, generator=random).to(self.device) - 0.5)
+        self._moments("priorities", priorities.moments, observables, generator.features)
+        if priorities.surrogate is not None:
+            with torch.no_grad():
+                expected: Marginals = priorities.moments(generator.features(self.conditions))
+            self.surrogate(priorities.surrogate, expected.pulls(observables), generator)
+
+    def surrogate(self, surrogate: Surrogate, pulls: Tensor, generator: ShowerGenerator) -> None:
+        """A surrogate of the last of the pulls (N, K) of all showers; least squares."""
+        features = generator.features(self.conditions)
+        wanted = pulls[:, -surrogate.n_outputs :].clamp(-PULL_RANGE, PULL_RANGE)
+
+        def loss(rows: Tensor) -> Tensor:
+            energies, _ = batch_of(self.sample, rows, self.device)
+            with torch.no_grad():
+                images = surrogate.images(energies, features[rows], generator)
+            misses: Tensor = surrogate(images, features[rows]) - wanted[rows]
+            return misses.square().mean()
+
+        self._fit("surrogate", surrogate, loss)
 
     def regressor(
         self, regressor: Regressor, features_of: ConditionFeatures, values_of: Callable[[Tensor], Tensor]
@@ -89,6 +108,20 @@ class Pretraining:
             return misses.square().mean()
 
         self._fit("regressor", regressor, loss)
+
+    def _observables(self, values_of: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
+        """Observables (N, K) of all showers."""
+        starts = range(0, len(self.sample), _BLOCK)
+        with torch.no_grad():
+            blocks = (batch_of(self.sample, slice(start, start + _BLOCK), self.device) for start in starts)
+            return torch.cat([values_of(*block) for block in blocks])
+
+    def _moments(
+        self, name: str, moments: ConditionalMarginals, observables: Tensor, features_of: ConditionFeatures
+    ) -> None:
+        moments.standardise_with(observables)
+        features = features_of(self.conditions)
+        self._fit(name, moments, lambda rows: moments(features[rows]).loss(observables[rows]).mean())
 
     def _fit(self, name: str, part: torch.nn.Module, loss: Callable[[Tensor], Tensor]) -> None:
         steps = self.config.pretraining_steps

@@ -123,6 +123,11 @@ class ShowerGenerator(Generator):
         cells: Marginals = self.cells(self.features(conditions))
         return cells.pulls(self.to_values(energies))
 
+    def energies_of(self, pulls: Tensor, conditions: Tensor) -> Tensor:
+        """Energies of pulls, both (N, n_cells), under folded conditions (N, C + 1); the inverse of :meth:`pulls_of`."""
+        cells: Marginals = self.cells(self.features(conditions))
+        return self.to_energies(cells.values(pulls))
+
     def folded(self, conditions: Tensor, noise: Tensor) -> Tensor:
         """Energies (N, n_cells) for conditions that are folded already."""
         features = self.features(conditions)
