@@ -11,6 +11,7 @@ from torch import Tensor
 from caloforge.models.networks.conditions import ConditionFeatures
 from caloforge.models.networks.critic import Critic, Regressor
 from caloforge.models.networks.generator import ShowerGenerator
+from caloforge.models.networks.images import ImageGenerator
 from caloforge.models.networks.marginals import Marginals
 from caloforge.training.data import Sample
 from caloforge.training.steps import batch_of, step_generator
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 _PEAK_RATE = 4e-3
 _BATCH = 256
 _BLOCK = 1000
+_START_EVENTS = 5000
 
 
 class Pretraining:
@@ -59,6 +61,20 @@ class Pretraining:
         with torch.no_grad():
             generator.response.fit_quantiles(moments(features).pulls(visible[:, None])[:, 0])
         self._fit("cells", generator.cells, cells)
+
+    def images(self, generator: ImageGenerator) -> None:
+        """Mean and deviation of each cell of the images, given what the generator is told of a shower."""
+        network = generator.network
+        some, _ = batch_of(self.sample, slice(_START_EVENTS), self.device)
+        network.standardise_with(generator.box_cox(some))
+        features = generator.features(self.conditions)
+
+        def cells(rows: Tensor) -> Tensor:
+            energies, _ = batch_of(self.sample, rows, self.device)
+            common = torch.cat([features[rows], features.new_zeros(len(rows), generator.latent)], 1)
+            return network.marginals(network.maps(common)).censored_loss(generator.box_cox(energies)).mean()
+
+        self._fit("images", network.dense, cells)
 
     def critic(self, critic: Critic, generator: ShowerGenerator) -> None:
         """The moments of the critic's observables and its regressor."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -80,3 +81,10 @@ class ConditionFeatures(nn.Module):
         logs = torch.log(torch.where(self.logarithmic, conditions, torch.ones_like(conditions)))
         values = torch.where(self.logarithmic, logs, conditions)
         return 2 * (values - self.low) / torch.where(self.high > self.low, self.high - self.low, 1.0) - 1
+
+    def inverse(self, features: Tensor) -> Tensor:
+        """Features (N, C) in -1..1 back to conditions."""
+        values = self.low + (self.high - self.low) * (features + 1) / 2
+        # Powers and not exp: in onnxruntime its last bit may depend on the place in the batch.
+        powers = torch.pow(math.e, torch.where(self.logarithmic, values, torch.zeros_like(values)))
+        return torch.where(self.logarithmic, powers, values)
