@@ -56,12 +56,8 @@ def trainer(detector: Detector, family: str) -> PullTrainer:
     return made
 
 
-def normal_marginals(mean: Tensor, deviation: Tensor) -> Marginals:
-    return Marginals(mean, torch.log(deviation), torch.zeros_like(mean), torch.zeros_like(mean))
-
-
 def normal_cells(n: int) -> Marginals:
-    return normal_marginals(torch.ones(n, N_CELLS), torch.ones(n, N_CELLS))
+    return Marginals.normal(torch.ones(n, N_CELLS), torch.ones(n, N_CELLS))
 
 
 def total(losses: dict[str, Tensor]) -> Tensor:
@@ -96,7 +92,7 @@ def test_truncated_normal_has_its_exact_distribution(limit: float) -> None:
 def test_pulls_of_censored_showers_are_standard_normal() -> None:
     shape = (4000, 4)
     mean, deviation = (torch.tensor(row).expand(shape) for row in ([-2.0, 0.0, 0.5, 3.0], [1.0, 0.5, 2.0, 0.3]))
-    cells = normal_marginals(mean, deviation)
+    cells = Marginals.normal(mean, deviation)
     values = cells.values(torch.randn(shape, generator=fresh(1))).clamp_min(0.0)
     pulls = imputed_pulls(cells, values, fresh(2))
     for column in pulls.T.double().numpy():

@@ -46,7 +46,7 @@ critic_steps: 2
 penalty_events: 5
 pretraining_steps: 3
 validation_events: 100
-network: {latent: 3, channels: 1, critic_channels: 2, hidden: 8}
+network: {latent: 3, maps: 2, channels: 1, critic_channels: 2, hidden: 8}
 """
 
 

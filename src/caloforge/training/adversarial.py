@@ -16,15 +16,15 @@ from caloforge.models.networks.families import IMAGE_FAMILIES, shower_generator
 from caloforge.models.networks.generator import ShowerGenerator
 from caloforge.models.networks.images import Discriminator, ImageGenerator
 from caloforge.training.config import AdversarialConfig, PublishedConfig, WganGpConfig
-from caloforge.training.data import Sample
+from caloforge.training.data import Sample, fold_sample
 from caloforge.training.games import GAMES, gradient_penalty
 from caloforge.training.pretraining import Pretraining
 from caloforge.training.priorities import Priorities
-from caloforge.training.steps import step_generator
+from caloforge.training.steps import batch_of, step_generator
 from caloforge.training.trainer import Trainer, set_rate
 
 _BETAS = (0.0, 0.9)  # arXiv:1704.00028
-_BOX_COX_EVENTS = 5000
+_START_EVENTS = 5000
 
 
 class Adversaries(Trainer):
@@ -186,21 +186,26 @@ class ImageAdversaries(Adversaries):
 
     @property
     def pretraining_steps(self) -> int:
-        return 0 if self.critic.regressor is None else self.config.pretraining_steps
+        return (1 if self.critic.regressor is None else 2) * self.config.pretraining_steps
 
     def pretrain(self, sample: Sample, advance: Callable[[int], None]) -> None:
-        self.generator.box_cox.fit(sample.energies[:: -(-len(sample) // _BOX_COX_EVENTS)])
+        sample = fold_sample(sample)
+        pretraining = Pretraining(sample, self.config, self.fabric.device, advance)
+        pretraining.images(self.generator)
+        self.critic.standardise_with(*batch_of(sample, slice(_START_EVENTS), self.fabric.device))
         if self.critic.regressor is not None:
-            pretraining = Pretraining(sample, self.config, self.fabric.device, advance)
             pretraining.regressor(self.critic.regressor, self.generator.features, self.generator.box_cox)
 
     def real(self, energies: Tensor, conditions: Tensor) -> Tensor:
-        images: Tensor = self.generator.box_cox(energies)
-        return images
+        flips = self.generator.fold.flips(conditions)
+        return self.generator.box_cox(self.generator.fold.energies(energies, flips))
 
     def fake(self, conditions: Tensor, noise: Tensor) -> Tensor:
-        return self.generator.images(conditions, noise)
+        return self.generator.images(self._folded(self.generator.asked(conditions, noise)), noise)
 
     def score(self, seen: Tensor, conditions: Tensor) -> Tensor:
-        scores: Tensor = self.critic(seen, self.generator.features(conditions))
+        scores: Tensor = self.critic(seen, self._folded(conditions), self.generator)
         return scores
+
+    def _folded(self, conditions: Tensor) -> Tensor:
+        return self.generator.fold.conditions(conditions, self.generator.fold.flips(conditions))

@@ -73,6 +73,15 @@ def stage(file: ShowerFile, folder: Path, validation_events: int, *, folded: boo
     )
 
 
+def fold_sample(sample: Sample) -> Sample:
+    """A copy, in memory, with every shower reflected as :func:`stage` does."""
+    flips = mirror_flags(sample.conditions)
+    return Sample(
+        mirror_cells(np.asarray(sample.energies), sample.conditions.detector, *flips),
+        sample.conditions.mirrored(*flips),
+    )
+
+
 def mirror_flags(conditions: Conditions) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     """Which showers to reflect in x and in y to have no negative angle, as the detector's symmetries allow."""
     detector: Detector = conditions.detector

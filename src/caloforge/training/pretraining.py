@@ -12,6 +12,7 @@ from torch import Tensor
 from caloforge.models.networks.conditions import ConditionFeatures
 from caloforge.models.networks.critic import Critic, Regressor
 from caloforge.models.networks.generator import ShowerGenerator
+from caloforge.models.networks.images import ImageGenerator
 from caloforge.models.networks.marginals import ConditionalMarginals, Marginals
 from caloforge.training.data import Sample
 from caloforge.training.priorities import PULL_RANGE, Priorities, Surrogate
@@ -24,6 +25,7 @@ _PEAK_RATE = 3e-3
 _LARGEST_GRADIENT = 1.0
 _BATCH = 256
 _BLOCK = 1000
+_START_EVENTS = 5000
 
 
 class Pretraining:
@@ -63,6 +65,20 @@ class Pretraining:
 
         self._fit("response", response, lambda rows: response(features[rows]).loss(visible[rows, None]).mean())
         self._fit("cells", generator.cells, cells)
+
+    def images(self, generator: ImageGenerator) -> None:
+        """Mean and deviation of each cell of the images, given what the generator is told of a shower."""
+        network = generator.network
+        some, _ = batch_of(self.sample, slice(_START_EVENTS), self.device)
+        network.standardise_with(generator.box_cox(some))
+        features = generator.features(self.conditions)
+
+        def cells(rows: Tensor) -> Tensor:
+            energies, _ = batch_of(self.sample, rows, self.device)
+            common = torch.cat([features[rows], features.new_zeros(len(rows), generator.latent)], 1)
+            return network.marginals(network.maps(common)).censored_loss(generator.box_cox(energies)).mean()
+
+        self._fit("images", network.dense, cells)
 
     def critic(self, critic: Critic, generator: ShowerGenerator) -> None:
         """The moments of the critic's observables and its regressor."""

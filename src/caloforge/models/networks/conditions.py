@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -71,8 +72,8 @@ class ConditionFeatures(nn.Module):
     def __init__(self, detector: Detector, particles: tuple[int, ...], *, folded: bool = True) -> None:
         super().__init__()
         self.particles = particles
-        told_apart = particles if len(particles) > 1 else ()
-        self.width = len(detector.conditions) + len(told_apart)
+        self.n_conditions = len(detector.conditions)
+        self.width = self.n_conditions + (len(particles) if len(particles) > 1 else 0)
         positive = [
             name
             for name, symmetry in (("angle_xz", "mirror_x"), ("angle_yz", "mirror_y"))
@@ -84,11 +85,22 @@ class ConditionFeatures(nn.Module):
         self.register_buffer("low", torch.tensor(low, dtype=torch.float32))
         self.register_buffer("high", torch.tensor(high, dtype=torch.float32))
         self.register_buffer("logarithmic", torch.tensor(logarithmic))
-        self.register_buffer("codes", torch.tensor(told_apart, dtype=torch.float32), persistent=False)
+        self.register_buffer("codes", torch.tensor(particles, dtype=torch.float32), persistent=False)
 
     def forward(self, conditions: Tensor) -> Tensor:
         numbers, code = conditions[:, :-1], conditions[:, -1:]
         logs = torch.log(torch.where(self.logarithmic, numbers, torch.ones_like(numbers)))
         values = torch.where(self.logarithmic, logs, numbers)
         scaled = 2 * (values - self.low) / torch.where(self.high > self.low, self.high - self.low, 1.0) - 1
+        if len(self.particles) == 1:
+            return scaled
         return torch.cat([scaled, 2 * (code == self.codes).float() - 1], 1)
+
+    def inverse(self, features: Tensor) -> Tensor:
+        """Features (N, width) in -1..1 back to conditions (N, C + 1); the particle is that of the largest feature."""
+        numbers, particles = features[:, : self.n_conditions], features[:, self.n_conditions :]
+        values = self.low + (self.high - self.low) * (numbers + 1) / 2
+        # Powers and not exp: in onnxruntime its last bit may depend on the place in the batch.
+        powers = torch.pow(math.e, torch.where(self.logarithmic, values, torch.zeros_like(values)))
+        which = particles.argmax(1) if len(self.particles) > 1 else torch.zeros_like(features[:, 0]).long()
+        return torch.cat([torch.where(self.logarithmic, powers, values), self.codes[which][:, None]], 1)

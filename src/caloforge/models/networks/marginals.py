@@ -46,6 +46,11 @@ class Marginals(NamedTuple):
     skewness: Tensor
     log_tail: Tensor
 
+    @classmethod
+    def normal(cls, mean: Tensor, deviation: Tensor) -> Marginals:
+        """Normal distributions of mean and deviation (N, K)."""
+        return cls(mean, torch.log(deviation), torch.zeros_like(mean), torch.zeros_like(mean))
+
     def values(self, pulls: Tensor) -> Tensor:
         """x (N, K) of pulls (N, K)."""
         bent = torch.sinh((torch.asinh(pulls) + self.skewness) * torch.exp(-self.log_tail))

@@ -26,9 +26,9 @@ class ConvolutionalSettings(NetworkSettings):
 class ImageSettings(NetworkSettings):
     """Generator and discriminator of the published baselines."""
 
-    epsilon: float = Field(default=1e-3, gt=0, description="added to every energy before the Box-Cox transform, MeV")
-    latent: int = Field(default=64, ge=1, description="normal numbers a shower")
-    channels: int = Field(default=16, ge=1, description="channels of the generator's last hidden images")
+    latent: int = Field(default=32, ge=1, description="latent normal numbers a shower, beside one a cell")
+    maps: int = Field(default=4, ge=2, description="images that the latent numbers are mapped to")
+    channels: int = Field(default=8, ge=1, description="channels of the generator's convolutions")
     critic_channels: int = Field(default=32, ge=2, description="channels of the discriminator's first convolution")
 
 
