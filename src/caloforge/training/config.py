@@ -89,7 +89,7 @@ class PublishedConfig(AdversarialConfig):
 
 
 class PublishedGanConfig(PublishedConfig):
-    """How to train ``gan`` and ``conditional-gan``; the penalty keeps the discriminator from running ahead."""
+    """How to train ``gan`` and ``conditional-gan``; with the penalty of the WGANs, as in arXiv:1710.08446."""
 
     game: ClassVar[Literal["minimax", "wasserstein"]] = "minimax"
     model: Literal["gan", "conditional-gan"]
@@ -100,6 +100,7 @@ class PublishedWganConfig(PublishedConfig):
     """How to train ``wgan``."""
 
     model: Literal["wgan"]
+    epochs: int = Field(default=2, ge=1)
 
 
 class ConditionalWganConfig(PublishedConfig):
