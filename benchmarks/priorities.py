@@ -39,7 +39,7 @@ from caloforge.training.steps import batch_of
 RESULTS = Path(__file__).parent / "results"
 DETECTOR = "lhcb-ecal"
 TRAINING, VALIDATION, HELD_OUT = 20_000, 2_000, 5_000
-STEPS, WEAK_STEPS = 1000, 20
+STEPS, WEAK_STEPS = 1000, 100
 WEIGHT = 10.0
 SETTINGS = {
     "model": "wgan-gp",

@@ -39,11 +39,13 @@ def sample(small: Detector, make_showers: Callable[..., Showers]) -> Sample:
     return Sample(showers.energies, showers.conditions)
 
 
-def trainer(detector: Detector, priorities: dict[str, float], **more: Any) -> PullAdversaries:
+def trainer(
+    detector: Detector, priorities: dict[str, float], particles: tuple[int, ...] = (11,), **more: Any
+) -> PullAdversaries:
     network = {"latent": 3, "maps": 1, "channels": 2, "critic_channels": 8, "hidden": 16}
     config = make_config({"model": "wgan-gp", "network": network, "priorities": priorities, **more})
     assert isinstance(config, WganGpConfig)
-    return PullAdversaries(detector, (11,), config, Fabric(accelerator="cpu", devices=1))
+    return PullAdversaries(detector, particles, config, Fabric(accelerator="cpu", devices=1))
 
 
 @pytest.fixture(scope="module")
@@ -133,6 +135,24 @@ def test_priorities_leave_the_rest_as_it_starts(small: Detector, sample: Sample)
     assert plain == {"generator", "critic"}
     assert with_priorities == plain | {"priorities"}
     assert all(torch.equal(tensors[name], theirs[name]) for name in tensors.keys() | theirs.keys())
+
+
+@pytest.mark.parametrize("particles", [(11,), (11, 22)])
+def test_what_is_right_over_all_particles_only_is_not_right(
+    small: Detector, monkeypatch: pytest.MonkeyPatch, particles: tuple[int, ...]
+) -> None:
+    """The shares of two particles exchanged: seen where they are told apart."""
+    made = trainer(small, {NAMES[0]: 1.0}, particles)
+    priorities = made.priorities
+    assert priorities is not None
+    monkeypatch.setattr(priorities, "pulls", lambda energies, conditions, generator: energies[:, :1])
+    codes = torch.tensor([11.0, 22.0]).repeat(50)
+    conditions = torch.stack([torch.full((100,), 5000.0), *torch.zeros(4, 100), codes], 1)
+    pulls = torch.randn(100, 1, generator=torch.Generator().manual_seed(2)).repeat_interleave(2, 0)[:100]
+    pulls[::2] += 4.0
+    exchanged = pulls.view(50, 2).flip(1).reshape(100, 1)
+    distance = float(priorities(exchanged, pulls, conditions, made.generator)[f"priority_{NAMES[0]}"])
+    assert (distance > 0.5) == (len(particles) > 1)
 
 
 def test_the_order_in_the_training_file_does_not_matter(lhcb: Detector) -> None:

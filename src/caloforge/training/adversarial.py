@@ -8,7 +8,7 @@ from typing import final
 
 import torch
 from lightning_fabric import Fabric
-from torch import Tensor, nn
+from torch import Tensor
 
 from caloforge.detector import Detector
 from caloforge.models.networks.critic import Critic
@@ -119,15 +119,10 @@ class PullAdversaries(Adversaries):
         with torch.random.fork_rng(devices=[]):  # leaves the caller's random numbers alone
             torch.manual_seed(config.seed)
             generator = shower_generator(config.model, detector, particles, config.network)
-            self.critic = Critic(detector, generator.features.width, config.network)
-            others: dict[str, nn.Module] = {"critic": self.critic}
-            self.priorities = (
-                Priorities(detector, generator.features.width, config.network, config.priorities)
-                if config.priorities
-                else None
-            )
-            if self.priorities is not None:
-                others["priorities"] = self.priorities
+            n_features, weights = generator.features.width, config.priorities
+            self.critic = Critic(detector, n_features, config.network)
+            self.priorities = Priorities(detector, n_features, config.network, weights) if weights else None
+        others = {"critic": self.critic} | ({} if self.priorities is None else {"priorities": self.priorities})
         super().__init__(config, fabric, generator, **others)
 
     @property

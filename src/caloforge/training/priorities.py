@@ -37,17 +37,19 @@ def _distances(ours: Tensor, theirs: Tensor) -> Tensor:
 
 
 class Surrogate(nn.Module):
-    """Images (N, n_cells, 3) of showers and condition features (N, C) to pulls of observables (N, K).
+    """Images (N, n_cells, 3) of showers and condition features (N, F) to pulls of observables (N, K).
 
     Each cell has a layer of its own first: what a count of cells above a threshold is made of.
     """
 
-    def __init__(self, detector: Detector, n_features: int, settings: ConvolutionalSettings, n_outputs: int) -> None:
+    def __init__(
+        self, shape: tuple[int, int], n_features: int, settings: ConvolutionalSettings, n_outputs: int
+    ) -> None:
         super().__init__()
         channels, hidden = settings.critic_channels, settings.hidden
         self.n_outputs = n_outputs
         self.cell = nn.Linear(3, channels)
-        self.image = ImageFeatures(detector.cells.shape, channels, channels, hidden)
+        self.image = ImageFeatures(shape, channels, channels, hidden)
         self.head = dense(hidden + n_features, hidden, n_outputs)
 
     @staticmethod
@@ -67,10 +69,10 @@ class Surrogate(nn.Module):
 class Priorities(nn.Module):
     """What a generator is held to beside the critic: weight * energy distance of each prioritised observable.
 
-    Compared are the pulls of the observable, given the conditions, together with the log-energy feature: a distribution
-    that is right only over all energies is not right. Where the observable has no useful gradient, a surrogate that was
-    trained on full simulation, then frozen, says the pulls of generated and of real showers alike. A weak one
-    says less than there is, so its distances are smaller, but they are 0 for the right showers all the same.
+    Compared are the pulls of the observable, given the conditions, together with log energy and particle as features: a
+    distribution that is right only over all energies is not right. Where the observable has no useful gradient, a
+    surrogate that was trained on full simulation, then frozen, says the pulls of generated and of real showers alike. A
+    weak one says less than there is, so its distances are smaller, but they are 0 for the right showers all the same.
 
     Attributes:
         names: the K observables; those of the surrogate last.
@@ -101,7 +103,8 @@ class Priorities(nn.Module):
         self.names += predicted
         self.weights = [weights[name] for name in self.names]
         self.moments = ConditionalMarginals(n_features, len(self.names), settings.hidden // 2)
-        self.surrogate = Surrogate(detector, n_features, settings, len(predicted)) if predicted else None
+        shape = detector.cells.shape
+        self.surrogate = Surrogate(shape, n_features, settings, len(predicted)) if predicted else None
         self.register_buffer("lattice", torch.tensor([table[name].lattice or 0.0 for name in self.names]))
 
     def values(self, energies: Tensor, conditions: Tensor) -> Tensor:
@@ -120,13 +123,14 @@ class Priorities(nn.Module):
 
     def forward(self, fake: Tensor, real: Tensor, conditions: Tensor, generator: ShowerGenerator) -> dict[str, Tensor]:
         """Terms of the loss by name, of generated and real energies (N, n_cells) under the same folded conditions."""
-        energy = generator.features(conditions)[:, generator.energy_column]
+        features = generator.features(conditions)
+        energy, particle = features[:, generator.energy_column, None], features[:, len(self.detector.conditions) :]
+        together = torch.cat([energy, particle], 1).expand(len(self.names), -1, -1)
 
         def points(energies: Tensor) -> Tensor:
-            pulls = self.pulls(energies, conditions, generator).T
-            return torch.stack([pulls, energy.expand_as(pulls)], -1)
+            return torch.cat([self.pulls(energies, conditions, generator).T[:, :, None], together], 2)
 
         with torch.no_grad():
             theirs = points(real)
-        terms = torch.tensor(self.weights, device=energy.device) * energy_distance(points(fake), theirs)
+        terms = torch.tensor(self.weights, device=real.device) * energy_distance(points(fake), theirs)
         return {f"priority_{name}": term for name, term in zip(self.names, terms.unbind(), strict=True)}
