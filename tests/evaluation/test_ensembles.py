@@ -84,8 +84,16 @@ def test_pulls_and_their_coverage_are_those_of_students_distribution() -> None:
 
 
 def test_without_spread_the_statistical_error_counts() -> None:
-    found = pulls(combine([summary(np.full(3, 2.0))] * 2), summary(np.array([1.0, 2.0, 3.5]), 0.5), "deviation")
+    members = combine([summary(np.full(3, 2.0), 0.3)] * 2)
+    found = pulls(members, summary(np.array([1.0, 2.0, 3.5]), 0.4), "deviation")
     np.testing.assert_allclose(found, [[2.0, 0.0, -3.0]])
+
+
+def test_spread_can_be_left_out() -> None:
+    members = combine([summary(np.array([1.0])), summary(np.array([3.0]))])  # spread sqrt(2)
+    truth = summary(np.array([4.0]), 1.0)
+    assert pulls(members, truth, "mean")[0] == pytest.approx(-1.0)  # 2 (1 + 1/2) + 1 = 4
+    assert pulls(members, truth, "mean", with_spread=False)[0] == pytest.approx(-2.0)
 
 
 def test_bad_requests(files: list[Path], tmp_path: Path, make_showers: Callable[..., Showers], lhcb: Detector) -> None:

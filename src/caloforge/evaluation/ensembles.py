@@ -159,14 +159,18 @@ def combine(members: Sequence[Summary]) -> Ensemble:
     return Ensemble(list(members), figures)
 
 
-def pulls(ensemble: Ensemble, truth: Summary, name: str) -> Floats:
+def pulls(ensemble: Ensemble, truth: Summary, name: str, *, with_spread: bool = True) -> Floats:
     """(B + 1, K) pulls (m - t) / sqrt(s^2 (1 + 1/M) + e^2) of one of ``FIGURES``.
 
-    m and s are mean and spread of M members, t +- e the true value with its statistical error. Were the truth just
-    another member, pulls would follow Student's distribution with M - 1 degrees of freedom where e is small.
+    m and s are mean and spread of M members, t the true value, and e the statistical errors of the truth and of one
+    member: the members share their noise, so that more of them do not make it smaller. Were the truth just another
+    member, pulls would follow Student's distribution with M - 1 degrees of freedom where e is small.
     """
-    ours, theirs = ensemble.figures[name], truth.figures[name]
-    scale = np.sqrt(ours.error**2 * (1 + 1 / len(ensemble.members)) + theirs.error**2)
+    ours, theirs, member = ensemble.figures[name], truth.figures[name], ensemble.members[0].figures[name]
+    variance = theirs.error**2 + member.error**2
+    if with_spread:
+        variance += ours.error**2 * (1 + 1 / len(ensemble.members))
+    scale = np.sqrt(variance)
     return np.divide(ours.value - theirs.value, scale, out=np.zeros_like(scale), where=scale > 0)
 
 

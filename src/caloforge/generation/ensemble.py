@@ -10,12 +10,7 @@ from caloforge.detector import Detector, check_same, load_detector
 from caloforge.errors import RequestError
 from caloforge.generation.generate import generate
 from caloforge.models.bundle import read_bundle
-from caloforge.showers.atomic import check_output
-
-
-def member_file(output: Path, number: int) -> Path:
-    """The file of a member, numbered from 1: ``out.h5`` becomes ``out.member-1.h5``."""
-    return output.with_name(f"{output.stem}.member-{number}{output.suffix}")
+from caloforge.showers.atomic import check_output, member_file
 
 
 def generate_ensemble(
@@ -27,7 +22,7 @@ def generate_ensemble(
     overwrite: bool = False,
     **request: Any,
 ) -> list[Path]:
-    """Generate the showers of every member of an ensemble; return their files, :func:`member_file` of the output.
+    """Generate the showers of every member of an ensemble; return their files, ``OUTPUT.member-1.h5`` and so on.
 
     The conditions are the same for all, and so is the noise where the members take as much of it.
 
