@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from caloforge.fullsim.physics_data import physics_data
     from caloforge.generation import generate
     from caloforge.generation.bench import bench
+    from caloforge.generation.ensemble import generate_ensemble
     from caloforge.showers import ShowerFile, Showers, ShowerWriter, concatenate, load, save
     from caloforge.showers.convert import convert
     from caloforge.showers.show import show
@@ -60,6 +61,7 @@ _PUBLIC = {
     "export": "caloforge.deployment",
     "from_file_form": "caloforge.detector",
     "generate": "caloforge.generation",
+    "generate_ensemble": "caloforge.generation.ensemble",
     "install_physics_data": "caloforge.fullsim.install",
     "load": "caloforge.showers",
     "load_detector": "caloforge.detector",
@@ -90,6 +92,7 @@ __all__ = [
     "export",
     "from_file_form",
     "generate",
+    "generate_ensemble",
     "install_physics_data",
     "load",
     "load_detector",

@@ -5,19 +5,34 @@ from __future__ import annotations
 import json
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from caloforge.cli.particles import mixture
+from caloforge.errors import RequestError
+from caloforge.evaluation.ensembles import FIGURES, Ensemble, spread
 from caloforge.generation import generate as generation
+from caloforge.generation.ensemble import generate_ensemble
 from caloforge.models.base import UNCONDITIONAL
 from caloforge.showers import ShowerFile
+
+_COLUMNS = {"": 5, "_spread": 2, "_statistical": 2}
+"""Of a figure in the table of an ensemble, with their digits."""
 
 
 def generate(
     detector: Annotated[str, typer.Argument(help="A detector's name, or the path of a TOML file.")],
     output: Annotated[Path, typer.Option("-o", "--output", help="The HDF5 file to write.")],
+    members: Annotated[
+        list[Path] | None, typer.Argument(metavar="BUNDLE...", help="The members, with --ensemble: two at least.")
+    ] = None,
+    ensemble: Annotated[
+        bool,
+        typer.Option(
+            "--ensemble", help="Generate with several bundles, a file each, and print how far observables spread."
+        ),
+    ] = False,
     n: Annotated[
         int | None, typer.Option("-n", help="How many showers; with --like all of that file by default.")
     ] = None,
@@ -55,24 +70,36 @@ def generate(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Generate showers with a trained model."""
+    request: dict[str, Any] = {
+        "seed": seed,
+        "like": like,
+        "energy": energy,
+        "particle": None if particle is None else mixture(particle),
+        "batch": batch,
+        "workers": workers,
+        "engine": engine,
+        "threads": threads,
+        "allow_extrapolation": allow_extrapolation,
+        "overwrite": overwrite,
+        "progress": not as_json,
+    }
+    if ensemble:
+        if model is not None:
+            raise RequestError("--ensemble takes its models as BUNDLE...; leave out --model")
+        files = generate_ensemble(detector, n, models=members or [], output=output, **request)
+        found = spread(files)
+        if as_json:
+            typer.echo(json.dumps({"outputs": [str(file) for file in files], "spread": found.to_json()}))
+        else:
+            _print_spread(found)
+            typer.echo("\n".join(str(file) for file in files))
+        return
+    if members:
+        raise RequestError(
+            f"{members[0]} follows the detector; give one model with --model, or several with --ensemble"
+        )
     started = time.perf_counter()
-    generation(
-        detector,
-        n,
-        model=model,
-        output=output,
-        seed=seed,
-        like=like,
-        energy=energy,
-        particle=None if particle is None else mixture(particle),
-        batch=batch,
-        workers=workers,
-        engine=engine,
-        threads=threads,
-        allow_extrapolation=allow_extrapolation,
-        overwrite=overwrite,
-        progress=not as_json,
-    )
+    generation(detector, n, model=model, output=output, **request)
     seconds = time.perf_counter() - started
     with ShowerFile(output) as file:
         made, provenance = len(file), file.provenance
@@ -89,3 +116,21 @@ def generate(
         typer.echo(
             "the model takes no conditions: the showers follow its training sample, not the conditions beside them"
         )
+
+
+def _print_spread(found: Ensemble) -> None:
+    """Mean and deviation of each observable over all energies, how far members differ, and by how much they may."""
+    from rich.console import Console
+    from rich.table import Table
+
+    first = found.members[0]
+    table = Table(title=f"{len(found.members)} members, {first.showers[0]:,} showers each")
+    table.add_column("observable")
+    for figure in FIGURES:
+        for part in _COLUMNS:
+            table.add_column(part.strip("_") or figure, justify="right")
+    for row in found.to_json()[: len(first.names)]:
+        columns = [(figure + part, digits) for figure in FIGURES for part, digits in _COLUMNS.items()]
+        table.add_row(row["observable"], *(f"{row[name]:.{digits}g}" for name, digits in columns))
+    console = Console()
+    Console(width=console.width if console.is_terminal else 200).print(table)

@@ -10,7 +10,7 @@ import typer
 
 from caloforge.models.bundle import SUFFIX, read_bundle
 from caloforge.reports.learning import write_learning_curves
-from caloforge.showers.atomic import check_output
+from caloforge.showers.atomic import check_output, member_file
 from caloforge.training import train as training
 from caloforge.training.config import CONFIGS
 
@@ -29,6 +29,8 @@ def train(
     """Train a model on full simulation; the same command goes on after an interruption."""
     picture = check_output(output.with_name(output.name.removesuffix(SUFFIX) + "-learning.png"), overwrite=overwrite)
     metrics = training(detector, data, output, model=model, config=config, overwrite=overwrite, progress=not as_json)
+    if "members" in metrics:
+        output = member_file(output, 1)
     bundle = read_bundle(output)
     curves = None
     if "history.json" in bundle.parts:

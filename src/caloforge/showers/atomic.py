@@ -26,6 +26,11 @@ def check_output(path: str | Path, *, overwrite: bool) -> Path:
     return path
 
 
+def member_file(path: Path, number: int) -> Path:
+    """The file of a member of an ensemble, numbered from 1: ``out.h5`` becomes ``out.member-1.h5``."""
+    return path.with_name(f"{path.stem}.member-{number}{path.suffix}")
+
+
 def check_picture(path: str | Path, *, overwrite: bool) -> str:
     """The kind of a picture that is to be written, png, pdf or svg, by the ending of its name.
 

@@ -116,14 +116,29 @@ class PullTraining(NetworkTraining):
     learning_rate: float = Field(default=1e-3, gt=0)
 
 
-class FlowConfig(PullTraining):
+class EnsembleConfig(BaseModel):
+    """The members of an ensemble, each of which becomes a bundle."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: Literal["seeds", "repulsion", "dropout"]
+    members: int = Field(default=5, ge=2)
+
+
+class MemberTraining(PullTraining):
+    """What families have to be told whose members of an ensemble are trained together."""
+
+    ensemble: EnsembleConfig | None = None
+
+
+class FlowConfig(MemberTraining):
     """How to train ``flow``."""
 
     model: Literal["flow"] = "flow"
     network: FactorSettings = FactorSettings()
 
 
-class VaeConfig(PullTraining):
+class VaeConfig(MemberTraining):
     """How to train ``vae``."""
 
     model: Literal["vae"] = "vae"
@@ -131,7 +146,7 @@ class VaeConfig(PullTraining):
     beta: float = Field(default=1.0, ge=0, description="weight of the divergence of the latent numbers; 1: a bound")
 
 
-class MatchingConfig(PullTraining):
+class MatchingConfig(MemberTraining):
     """How to train ``flow-matching``."""
 
     model: Literal["flow-matching"] = "flow-matching"

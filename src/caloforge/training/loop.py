@@ -6,7 +6,8 @@ import json
 import math
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import numpy as np
 import torch
 from lightning_fabric import Fabric
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from caloforge.detector import Detector
 from caloforge.errors import RequestError, WorkError
@@ -24,15 +25,17 @@ from caloforge.models.networks.sampler import export_onnx, save_weights
 from caloforge.progress import progress_bar
 from caloforge.random import normals
 from caloforge.showers import ShowerFile
+from caloforge.showers.atomic import check_output, member_file
 from caloforge.training.adversarial import ImageAdversaries, PullAdversaries
 from caloforge.training.checkpoint import load_checkpoint, module_tensors, save_checkpoint
-from caloforge.training.config import NetworkTraining
+from caloforge.training.config import MemberTraining, NetworkTraining
 from caloforge.training.data import Sample, stage
 from caloforge.training.distillation import Distillation
 from caloforge.training.factors import FactorLikelihood
 from caloforge.training.matching import VelocityMatching
+from caloforge.training.members import ENSEMBLES
 from caloforge.training.steps import batch_of
-from caloforge.training.trainer import Trainer
+from caloforge.training.trainer import Trainer, Training
 from caloforge.training.validation import binned_distances, score
 from caloforge.training.variational import EvidenceBound
 
@@ -65,7 +68,7 @@ def train_network(
     overwrite: bool,
     progress: bool,
 ) -> dict[str, Any]:
-    """Train on a shower file and write the bundle; return what the bundle records as metrics.
+    """Train on a shower file and write the bundle, or one for each member; return what is recorded as metrics.
 
     ``folder`` holds the staged showers and the checkpoint: a training that was stopped goes on from there, and ends
     with the weights that it would have ended with. Pretraining, a few minutes, starts again when it was stopped.
@@ -81,10 +84,15 @@ def train_network(
 
     detector = file.detector
     fabric = Fabric(accelerator="auto", devices=1)
-    trainer = TRAINERS[config.model](detector, domain.particles, config, fabric)
+    trainer = _training(detector, domain.particles, config, fabric)
+    members = trainer.members
+    alone = len(members) == 1
+    outputs = [output] if alone else [member_file(output, number + 1) for number in range(len(members))]
+    for path in outputs:
+        check_output(path, overwrite=overwrite)
     folder.mkdir(exist_ok=True)
-    split = stage(file, folder, config.validation_events, folded=trainer.generator.folded_training)
-    reference = _reference(split.validation, conditional=trainer.generator.conditional)
+    split = stage(file, folder, config.validation_events, folded=members[0].folded_training)
+    reference = _reference(split.validation, conditional=members[0].conditional)
     steps = max(1, len(split.training) // config.batch_size)
     total = steps * config.epochs
     identity = {"config": config.model_dump(mode="json"), "data": provenance["data_sha256"]}
@@ -126,43 +134,63 @@ def train_network(
                 advance(1)
                 if (step + 1) % CHECKPOINT_STEPS == 0 and step + 1 < (epoch + 1) * steps:
                     checkpoint(step + 1)
-        made = _validation_showers(trainer.average, split.validation, config.seed, fabric.device)
-        distances = binned_distances(made, reference, split.validation.conditions)
+        members = trainer.members
+        distances = _distances(members, split.validation, reference, config.seed, fabric.device)
         history.append({"epoch": epoch + 1, "score": score(distances), "losses": losses, "distances": distances})
         if min(history, key=lambda entry: entry["score"]) is history[-1]:
-            best = {name: tensor.clone() for name, tensor in module_tensors(trainer.average).items()}
+            best = {name: tensor.clone() for name, tensor in module_tensors(nn.ModuleList(members)).items()}
         checkpoint((epoch + 1) * steps)
         say(
             f"epoch {epoch + 1}: validation score {history[-1]['score']:.4f} "
             f"(worst {max(distances, key=lambda name: distances[name])} {max(distances.values()):.3f}), "
             + ", ".join(f"{name} {value:.3f}" for name, value in losses.items())
         )
-    trainer.average.load_state_dict(best)
+    members = trainer.members
+    nn.ModuleList(members).load_state_dict(best)
     chosen = min(history, key=lambda entry: entry["score"])
     metrics = {
         "best_epoch": chosen["epoch"],
         "validation_score": chosen["score"],
         "validation_distances": chosen["distances"],
         "training_seconds": time.monotonic() - started,
+        **({} if alone else {"members": len(members)}),
     }
-    generator = trainer.average.cpu()
-    write_bundle(
-        output,
-        family=config.model,
-        detector=detector,
-        domain=domain,
-        noise_width=generator.noise_width,
-        config=identity["config"],
-        metrics=metrics,
-        provenance={**provenance, "torch": torch.__version__},
-        parts={
-            "sampler.onnx": export_onnx(generator, detector),
-            "weights.safetensors": save_weights(generator),
-            "history.json": json.dumps(history).encode(),
-        },
-        overwrite=overwrite,
-    )
+    for path, generator in zip(outputs, (member.cpu() for member in members), strict=True):
+        write_bundle(
+            path,
+            family=config.model,
+            detector=detector,
+            domain=domain,
+            noise_width=generator.noise_width,
+            config=identity["config"],
+            metrics=metrics,
+            provenance={**provenance, "torch": torch.__version__},
+            parts={
+                "sampler.onnx": export_onnx(generator, detector),
+                "weights.safetensors": save_weights(generator),
+                "history.json": json.dumps(history).encode(),
+            },
+            overwrite=overwrite,
+        )
     return metrics
+
+
+def _training(detector: Detector, particles: tuple[int, ...], config: NetworkTraining, fabric: Fabric) -> Training:
+    make = partial(TRAINERS[config.model], detector, particles)
+    if isinstance(config, MemberTraining) and config.ensemble is not None:
+        return ENSEMBLES[config.ensemble.kind](make, config, fabric)
+    return make(config, fabric)
+
+
+def _distances(
+    members: Sequence[Generator], sample: Sample, reference: NDArray[np.float32], seed: int, device: torch.device
+) -> dict[str, float]:
+    """Distances of validation showers, mean over the members."""
+    found = [
+        binned_distances(_validation_showers(member, sample, seed, device), reference, sample.conditions)
+        for member in members
+    ]
+    return {name: float(np.mean([distances[name] for distances in found])) for name in found[0]}
 
 
 def _reference(sample: Sample, *, conditional: bool) -> NDArray[np.float32]:

@@ -124,13 +124,20 @@ class PullTrainer(Trainer):
         trained = [p for module in self.modules.values() for p in module.parameters() if p.requires_grad]
         return {"generator": torch.optim.Adam(trained)}
 
-    def step(self, sample: Sample, step: int, total: int) -> dict[str, float]:
+    def losses_of(self, sample: Sample, step: int) -> dict[str, Tensor]:
+        """The terms of the loss on the batch of a step."""
+        random = step_generator(self.config.seed, f"training/{self.config.model}", step)
+        return self.losses(pull_batch(self.generator, *self.batch(sample, random), random), random)
+
+    def descend(self, losses: dict[str, Tensor], step: int, total: int) -> dict[str, float]:
+        """Make the sum of the terms smaller; returns them as numbers."""
         optimizer = self.optimizers["generator"]
         set_rate(optimizer, self.config.learning_rate, step, total)
-        random = step_generator(self.config.seed, f"training/{self.config.model}", step)
-        losses = self.losses(pull_batch(self.generator, *self.batch(sample, random), random), random)
         optimizer.zero_grad()
         self.fabric.backward(torch.stack(list(losses.values())).sum())
         optimizer.step()
         self.average_weights(step)
         return {name: float(value.detach()) for name, value in losses.items()}
+
+    def step(self, sample: Sample, step: int, total: int) -> dict[str, float]:
+        return self.descend(self.losses_of(sample, step), step, total)

@@ -38,7 +38,7 @@ def train(
     Args:
         detector: name or path of the TOML; must be the detector of the data.
         data: showers for training; the last ``validation_events`` are kept for validation.
-        output: the bundle, ``*.caloforge``.
+        output: the bundle, ``*.caloforge``; of an ensemble member k becomes ``*.member-k.caloforge``.
         model: family, with its default settings; or
         config: a training file (YAML) that names the family and its settings.
         overwrite: replace an existing output.

@@ -23,12 +23,46 @@ _WARM_UP = 100
 _LAST_RATE = 0.02
 
 
-class Trainer(ABC):
+class Training(ABC):
+    """What the course of a training asks of what is trained."""
+
+    @property
+    @abstractmethod
+    def members(self) -> list[Generator]:
+        """What is validated, and kept in the end: several generators for an ensemble, else one."""
+
+    @property
+    @abstractmethod
+    def pretraining_steps(self) -> int:
+        """How many times :meth:`pretrain` calls ``advance``."""
+
+    @abstractmethod
+    def pretrain(self, sample: Sample, advance: Callable[[int], None]) -> None:
+        """Fit on training showers what stays as it is in the steps; ``advance`` is told the steps done."""
+
+    @abstractmethod
+    def start(self) -> None:
+        """From pretraining to the steps."""
+
+    @abstractmethod
+    def step(self, sample: Sample, step: int, total: int) -> dict[str, float]:
+        """One step of ``total`` on training showers; returns its losses by name."""
+
+    @abstractmethod
+    def state(self) -> dict[str, dict[str, Tensor]]:
+        """Everything a resumed training needs, by part."""
+
+    @abstractmethod
+    def restore(self, parts: dict[str, dict[str, Tensor]]) -> None:
+        """Put back :meth:`state`."""
+
+
+class Trainer(Training):
     """A family in training. A subclass adds its networks, and optimizers in :meth:`optimize`.
 
     Attributes:
         generator: what is trained.
-        average: the generator with the running average of its trained weights: validated, and kept in the end.
+        average: the generator with the running average of its trained weights.
         modules: every network with weights of its own, by name; ``average`` apart.
         optimizers: by the name of the module they train.
     """
@@ -44,34 +78,22 @@ class Trainer(ABC):
         self.optimizers: dict[str, torch.optim.Optimizer] = {}
 
     @property
-    @abstractmethod
-    def pretraining_steps(self) -> int:
-        """How many times :meth:`pretrain` calls ``advance``."""
-
-    @abstractmethod
-    def pretrain(self, sample: Sample, advance: Callable[[int], None]) -> None:
-        """Fit on training showers what stays as it is in the steps; ``advance`` is told the steps done."""
+    def members(self) -> list[Generator]:
+        return [self.average]
 
     @abstractmethod
     def optimize(self) -> dict[str, torch.optim.Optimizer]:
         """Freeze what is pre-trained; return new optimizers by the name of the module they train."""
 
-    @abstractmethod
-    def step(self, sample: Sample, step: int, total: int) -> dict[str, float]:
-        """One step of ``total`` on training showers; returns its losses by name."""
-
     def start(self) -> None:
-        """From pretraining to the steps."""
         self.optimizers = self.optimize()
         self.average.load_state_dict(self.generator.state_dict())
 
     def state(self) -> dict[str, dict[str, Tensor]]:
-        """Everything a resumed training needs, by part."""
         parts = {name: module_tensors(module) for name, module in {**self.modules, "average": self.average}.items()}
         return parts | {f"{name}-optimizer": optimizer_tensors(item) for name, item in self.optimizers.items()}
 
     def restore(self, parts: dict[str, dict[str, Tensor]]) -> None:
-        """Put back :meth:`state`."""
         for name, module in self.modules.items():
             module.load_state_dict(parts[name])
         self.start()
