@@ -84,7 +84,8 @@ def test_the_nearest_is_of_the_particle_asked_for() -> None:
     electron = made_up_showers(1)
     photon = Conditions(DETECTOR, electron.conditions.matrix, np.array([22]))
     inputs = np.concatenate([electron.conditions.inputs, photon.inputs])
-    sampler = NeighbourSampler(DETECTOR, pack(inputs, np.concatenate([electron.energies, 2 * electron.energies])))
+    energies = np.where(electron.energies > THRESHOLD, electron.energies, 0)  # twice what is left out may be kept
+    sampler = NeighbourSampler(DETECTOR, pack(inputs, np.concatenate([energies, 2 * energies])))
     asked = inputs.copy()
     asked[:, 0] = 100e3  # far from both
     made = sampler.sample(asked, no_noise(2))
