@@ -20,7 +20,7 @@ from caloforge.training.data import Sample, fold_sample
 from caloforge.training.games import GAMES, gradient_penalty
 from caloforge.training.pretraining import Pretraining
 from caloforge.training.priorities import Priorities
-from caloforge.training.steps import batch_of, step_generator
+from caloforge.training.steps import batch_of, first_weights, step_generator
 from caloforge.training.trainer import Trainer, set_rate
 
 _BETAS = (0.0, 0.9)  # arXiv:1704.00028
@@ -116,8 +116,7 @@ class PullAdversaries(Adversaries):
     critic: Critic
 
     def __init__(self, detector: Detector, particles: tuple[int, ...], config: WganGpConfig, fabric: Fabric) -> None:
-        with torch.random.fork_rng(devices=[]):  # leaves the caller's random numbers alone
-            torch.manual_seed(config.seed)
+        with first_weights(config.seed):
             generator = shower_generator(config.model, detector, particles, config.network)
             n_features, weights = generator.features.width, config.priorities
             self.critic = Critic(detector, n_features, config.network)
@@ -171,8 +170,7 @@ class ImageAdversaries(Adversaries):
     critic: Discriminator
 
     def __init__(self, detector: Detector, particles: tuple[int, ...], config: PublishedConfig, fabric: Fabric) -> None:
-        with torch.random.fork_rng(devices=[]):  # leaves the caller's random numbers alone
-            torch.manual_seed(config.seed)
+        with first_weights(config.seed):
             generator = IMAGE_FAMILIES[config.model](detector, particles, config.network)
             self.critic = Discriminator(
                 detector, generator.features.width, config.network, conditional=generator.conditional

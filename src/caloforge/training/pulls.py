@@ -17,7 +17,7 @@ from caloforge.models.networks.marginals import EDGE, Marginals
 from caloforge.training.config import PullTraining
 from caloforge.training.data import Sample
 from caloforge.training.pretraining import Pretraining
-from caloforge.training.steps import step_generator
+from caloforge.training.steps import first_weights, step_generator
 from caloforge.training.trainer import Trainer, set_rate
 
 _LARGEST_PULL = 8.0
@@ -96,8 +96,7 @@ class PullTrainer(Trainer):
         fabric: Fabric,
         **others: Callable[[ShowerGenerator], nn.Module],
     ) -> None:
-        with torch.random.fork_rng(devices=[]):  # leaves the caller's random numbers alone
-            torch.manual_seed(config.seed)
+        with first_weights(config.seed):
             generator = shower_generator(config.model, detector, particles, config.network)
             made = {name: make(generator) for name, make in others.items()}
         super().__init__(config, fabric, generator, **made)

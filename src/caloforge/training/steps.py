@@ -1,6 +1,9 @@
-"""What every training step needs: its own random numbers and its batch."""
+"""What every training needs: random numbers of the seed for weights and steps, and batches."""
 
 from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import numpy as np
 import torch
@@ -8,6 +11,14 @@ from torch import Tensor
 
 from caloforge.random import uniforms
 from caloforge.training.data import Sample
+
+
+@contextmanager
+def first_weights(seed: int) -> Iterator[None]:
+    """Networks made inside have the weights of the seed; the caller's random numbers are left alone."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        yield
 
 
 def step_generator(seed: int, stream: str, step: int) -> torch.Generator:
