@@ -142,7 +142,7 @@ def _train(
     network: nn.Module, train: _Part, choose: _Part, training: Training, seed: int, report: Report
 ) -> tuple[int, dict[str, Tensor]]:
     """The best epoch, from 1, and the weights after it."""
-    optimiser = torch.optim.Adam(network.parameters(), lr=training.rate)
+    optimiser = torch.optim.Adam(network.parameters(), lr=training.rate, fused=True)
     best, best_epoch, weights = np.inf, 0, {}
     for epoch in range(training.epochs):
         network.train()
