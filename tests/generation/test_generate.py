@@ -35,6 +35,12 @@ def request_for(model: Path, **changes: Any) -> Request:
     return make_request("lhcb-ecal", model=model, allow_extrapolation=False, **(options | changes))
 
 
+@pytest.mark.parametrize("threads", [1, 2, 3, 16])
+def test_the_threads_do_not_change_a_bit(tiny_model: Path, threads: int) -> None:
+    expected = make(n=150, model=tiny_model, seed=3, threads=5)
+    assert np.array_equal(make(n=150, model=tiny_model, seed=3, threads=threads).energies, expected.energies)
+
+
 @pytest.mark.parametrize("batch", [1, 10, 64, 999, 10_000])
 def test_the_batch_does_not_change_a_bit(tiny_model: Path, batch: int) -> None:
     expected = make(n=1100, model=tiny_model, seed=3, batch=300)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -21,6 +22,7 @@ from caloforge.models.bundle import Domain, read_bundle, write_bundle  # noqa: E
 from caloforge.models.networks.conditions import ConditionFeatures  # noqa: E402
 from caloforge.models.networks.critic import Critic, PatchConvolution  # noqa: E402
 from caloforge.models.networks.families import shower_generator  # noqa: E402
+from caloforge.models.networks.functions import asinh, log, sinh  # noqa: E402
 from caloforge.models.networks.generator import ShowerGenerator  # noqa: E402
 from caloforge.models.networks.marginals import Marginals  # noqa: E402
 from caloforge.models.networks.sampler import TorchSampler, export_onnx, load_torch_sampler, save_weights  # noqa: E402
@@ -144,6 +146,31 @@ def test_pulls_and_values_are_inverse(location: float, log_scale: float, skewnes
     values = bent.values(pulls)
     assert (values.diff(dim=0) > 0).all()
     torch.testing.assert_close(bent.pulls(values), pulls, rtol=1e-6, atol=1e-6)
+
+
+def test_functions_are_those_of_torch() -> None:
+    x = torch.linspace(-30, 30, 2001, dtype=torch.float64)
+    torch.testing.assert_close(asinh(x), torch.asinh(x), rtol=2e-7, atol=0)
+    torch.testing.assert_close(sinh(x), torch.sinh(x), rtol=1e-12, atol=1e-12)
+    positive = torch.logspace(-1.75, 1.75, 2001, dtype=torch.float64)
+    torch.testing.assert_close(log(positive), torch.log(positive), rtol=2e-7, atol=1e-12)
+
+
+class Logarithms(torch.nn.Module):  # type: ignore[misc,name-defined]
+    def forward(self, x: Any) -> Any:
+        return log(x)
+
+
+@pytest.mark.filterwarnings("ignore")  # of the exporter, about its own internals
+def test_the_logarithm_has_the_same_bits_anywhere_in_an_array() -> None:
+    x = torch.logspace(-1.5, 1.5, 999)[:, None]
+    program = torch.onnx.export(
+        Logarithms().eval(), (x,), dynamo=True, input_names=["x"], dynamic_shapes={"x": {0: torch.export.Dim("n")}}
+    )
+    assert program is not None
+    session = onnxruntime.InferenceSession(program.model_proto.SerializeToString(), providers=["CPUExecutionProvider"])
+    alone = [session.run(None, {"x": number[None].numpy()})[0] for number in x]
+    np.testing.assert_array_equal(session.run(None, {"x": x.numpy()})[0], np.concatenate(alone))
 
 
 def test_without_skewness_and_tail_they_are_normal() -> None:

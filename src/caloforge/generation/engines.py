@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from types import ModuleType
 from typing import final
 
@@ -22,22 +23,23 @@ ROWS = 64
 
 @final
 class OnnxSampler(Sampler):
-    """Run ``sampler.onnx`` of a bundle on the CPU with onnxruntime.
+    """Run ``sampler.onnx`` of a bundle on the CPU with onnxruntime, in the thread that calls.
+
+    Rows are shared among threads rather than each operation: a network this small scales with the cores that way.
 
     Args:
         bundle: has the part ``sampler.onnx``: inputs ``conditions`` (N, C + 1) and ``noise`` (N, noise_width), output
             ``showers`` (N, n_cells), all float32, MeV.
-        threads: threads inside one call.
 
     Raises:
         FormatError: the graph cannot be loaded or has other inputs or outputs.
     """
 
-    def __init__(self, bundle: Bundle, threads: int) -> None:
+    def __init__(self, bundle: Bundle) -> None:
         onnxruntime = _import_onnxruntime()
         super().__init__(bundle.detector, bundle.noise_width)
         options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
+        options.intra_op_num_threads = 1
         options.inter_op_num_threads = 1
         options.log_severity_level = 3
         try:
@@ -64,19 +66,34 @@ class OnnxSampler(Sampler):
 
 @final
 class InRows(Sampler):
-    """Another sampler, given at most ``ROWS`` showers at a time: bounded memory, and a working set in the cache."""
+    """Another sampler, given at most ``ROWS`` showers at a time: bounded memory, and a working set in the cache.
 
-    def __init__(self, inner: Sampler) -> None:
+    Args:
+        inner: the other sampler; with several threads it is called by all of them.
+        threads: that share the rows.
+    """
+
+    def __init__(self, inner: Sampler, threads: int = 1) -> None:
         super().__init__(inner.detector, inner.noise_width)
         self._inner = inner
+        self._threads = threads
+        self._pool = ThreadPoolExecutor(threads) if threads > 1 else None
 
     def sample(self, conditions: NDArray[np.float32], noise: NDArray[np.float32]) -> NDArray[np.float32]:
         """See :meth:`Sampler.sample`."""
         conditions, noise = self.checked(conditions, noise)
         showers = np.empty((len(conditions), self.detector.n_cells), dtype=np.float32)
-        for start in range(0, len(conditions), ROWS):
-            rows = slice(start, start + ROWS)
+
+        def make(rows: slice) -> None:
             showers[rows] = self._inner.sample(conditions[rows], noise[rows])
+
+        size = min(ROWS, max(1, -(-len(showers) // self._threads)))
+        stretches = [slice(start, start + size) for start in range(0, len(showers), size)]
+        if self._pool is None or len(stretches) == 1:
+            for rows in stretches:
+                make(rows)
+        else:
+            list(self._pool.map(make, stretches))
         return showers
 
 
@@ -90,7 +107,7 @@ def _import_onnxruntime() -> ModuleType:
 
 
 def _onnxruntime(bundle: Bundle, threads: int) -> Sampler:
-    return InRows(OnnxSampler(bundle, threads))
+    return InRows(OnnxSampler(bundle), threads)
 
 
 def _torch(bundle: Bundle, threads: int) -> Sampler:

@@ -9,6 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from caloforge.models.networks.functions import log
+
 if TYPE_CHECKING:
     from caloforge.detector import Detector
 
@@ -89,7 +91,8 @@ class ConditionFeatures(nn.Module):
 
     def forward(self, conditions: Tensor) -> Tensor:
         numbers, code = conditions[:, :-1], conditions[:, -1:]
-        logs = torch.log(torch.where(self.logarithmic, numbers, torch.ones_like(numbers)))
+        middle = 0.5 * (self.low + self.high)
+        logs = middle + log(torch.where(self.logarithmic, numbers * torch.exp(-middle), torch.ones_like(numbers)))
         values = torch.where(self.logarithmic, logs, numbers)
         scaled = 2 * (values - self.low) / torch.where(self.high > self.low, self.high - self.low, 1.0) - 1
         if len(self.particles) == 1:

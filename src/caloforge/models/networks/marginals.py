@@ -9,6 +9,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from caloforge.models.networks.functions import asinh, sinh
+
 EDGE = 0.02
 """Value v = ln(1 + e / epsilon) up to which a cell counts as off."""
 
@@ -53,7 +55,7 @@ class Marginals(NamedTuple):
 
     def values(self, pulls: Tensor) -> Tensor:
         """x (N, K) of pulls (N, K)."""
-        bent = torch.sinh((torch.asinh(pulls) + self.skewness) * torch.exp(-self.log_tail))
+        bent = sinh((asinh(pulls) + self.skewness) * torch.exp(-self.log_tail))
         return self.location + torch.exp(self.log_scale) * bent
 
     def pulls(self, values: Tensor) -> Tensor:
