@@ -17,6 +17,7 @@ from typing import Any
 import caloforge
 from caloforge.evaluation import Evaluation, evaluate
 from caloforge.evaluation.metrics import METRICS
+from caloforge.evaluation.network_rows import NETWORKS
 from caloforge.reports import write_report
 from caloforge.reports.wording import WHOLE_SHOWERS
 from caloforge.showers import ShowerFile, save
@@ -113,7 +114,7 @@ def main() -> None:
     arguments = parser.parse_args()
     arguments.work.mkdir(exist_ok=True)
     paths = halves(arguments.data, arguments.work)
-    found = evaluate(*paths, full=True, keep=arguments.work / "networks", progress=print)
+    found = evaluate(*paths, networks=NETWORKS, keep=arguments.work / "networks", progress=print)
     write_report(found, arguments.work / "report", overwrite=True)
     RESULTS.mkdir(exist_ok=True)
     record = {"version": found.version, "events": EVENTS, "aucs": aucs(found), "distances": distances(found)}

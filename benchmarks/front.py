@@ -2,10 +2,10 @@
 
     python benchmarks/front.py --train lhcb-ecal-electron-train.h5 --test lhcb-ecal-electron-test.h5 --work WORK MODELS
 
-Every model makes one shower for each test event; conditions are the same for all. The networks (CaloChallenge's and
-ResNet-18) take about three hours a model on one core; what they found is kept in the work folder, so that a run that
-was interrupted goes on, and a model that is added costs its own networks alone. ``--no-networks`` leaves them out.
-Writes ``benchmarks/results/front.json``, ``front.md`` and ``front.png``.
+Every model makes one shower for each test event; conditions are the same for all. What is found is kept in the work
+folder: a run adds rows to the table, or with ``--networks dnn_low_level ... resnet18`` columns to rows, each of which
+takes ten minutes to an hour of one core, and goes on where one was interrupted. The times of all rows are measured
+anew, one after the other. Writes ``benchmarks/results/front.json``, ``front.md`` and ``front.png``.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import numpy as np
 
 import caloforge
 from caloforge.evaluation import Evaluation, evaluate
+from caloforge.evaluation.network_rows import NETWORKS
 from caloforge.evaluation.results import Correlations, SampleResult
 from caloforge.generation import generate
 from caloforge.generation.bench import bench
@@ -39,6 +40,7 @@ COLUMNS = {
     "resolution": "resolution, worst bin",
     "wasserstein": "worst W1/sigma above floor",
     "correlations": "correlations, Frobenius",
+    "nearer_to_training": "nearer to training showers than Geant4",
     "training_hours": "training, h",
     "megabytes": "MB",
 }
@@ -59,6 +61,8 @@ def row(found: Evaluation, sample: SampleResult, bundle: Bundle) -> dict[str, An
     figures: dict[str, Any] = {
         "name": sample.info.label,
         "family": bundle.family,
+        "detector": found.detector,
+        "showers": found.reference.info.events,
         "auc": [sample.classifier.auc.value, sample.classifier.auc.error],
         "wasserstein": [
             worst.wasserstein.value.value - worst.wasserstein.strictest_floor.value,
@@ -106,12 +110,12 @@ def text(name: str, value: Any) -> str:
     return f"{value:.3g}"
 
 
-def markdown(rows: list[dict[str, Any]], found: Evaluation, machine: dict[str, Any]) -> str:
+def markdown(rows: list[dict[str, Any]], machine: dict[str, Any]) -> str:
     lines = [
         "# Speed against fidelity",
         "",
-        f"caloforge {caloforge.__version__}; {found.reference.info.events:,} Geant4 test showers of "
-        f"{found.detector}, equal conditions. {machine['processor']}, {machine['cores']} cores; batch {BATCH:,}, "
+        f"caloforge {caloforge.__version__}; {rows[0]['showers']:,} Geant4 test showers of "
+        f"{rows[0]['detector']}, equal conditions. {machine['processor']}, {machine['cores']} cores; batch {BATCH:,}, "
         "sampling only, median. Each bundle's manifest has the configuration that `caloforge train` makes it from "
         "again. Made by `benchmarks/front.py`.",
         "",
@@ -140,41 +144,57 @@ def draw(rows: list[dict[str, Any]], floor_auc: float, path: Path) -> None:
         figure.savefig(path, dpi=130)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("models", type=Path, nargs="+", help="trained models")
-    parser.add_argument("--train", type=Path, required=True, help="Geant4 showers that the models were trained on")
-    parser.add_argument("--test", type=Path, required=True, help="Geant4 showers that no model has seen")
-    parser.add_argument("--work", type=Path, required=True, help="folder for the generated files and the page")
-    parser.add_argument("--no-networks", action="store_true", help="leave out the networks that judge")
-    arguments = parser.parse_args()
-    arguments.work.mkdir(exist_ok=True)
-    bundles = [read_bundle(path) for path in arguments.models]
-    files = [arguments.work / f"{bundle.path.stem}.h5" for bundle in bundles]
-    for bundle, file in zip(bundles, files, strict=True):
-        generate(bundle.detector, model=bundle.path, like=arguments.test, output=file, seed=1, overwrite=True)
+def judged(bundle: Bundle, networks: list[str], arguments: argparse.Namespace) -> None:
+    """Keep the figures of a model, and those of the floor, in the work folder; what is known is not asked again."""
+    name = bundle.path.stem
+    kept = arguments.work / f"{name}.json"
+    known = json.loads(kept.read_text()) if kept.exists() else {}
+    if known.get("digest") != bundle.digest:
+        known = {}
+    wanted = sorted({*networks, *known.get("networks", [])})
+    if known and wanted == known["networks"]:
+        return
+    file = arguments.work / f"{name}.h5"
+    generate(bundle.detector, model=bundle.path, like=arguments.test, output=file, seed=1, overwrite=True)
     found = evaluate(
-        files,
+        file,
         arguments.test,
-        full=not arguments.no_networks,
+        networks=wanted,
         keep=arguments.work / "networks",
         training=arguments.train,
         progress=print,
     )
-    write_report(found, arguments.work / "report", overwrite=True)
-    rows = [row(found, sample, bundle) for sample, bundle in zip(found.samples, bundles, strict=True)]
+    write_report(found, arguments.work / f"{name}-report", overwrite=True)
+    figures = row(found, found.samples[0], bundle) | {"path": str(bundle.path), "networks": wanted}
+    kept.write_text(json.dumps({**figures, "floor": floor(found)}, indent=1))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("models", type=Path, nargs="*", help="trained models")
+    parser.add_argument("--train", type=Path, required=True, help="Geant4 showers that the models were trained on")
+    parser.add_argument("--test", type=Path, required=True, help="Geant4 showers that no model has seen")
+    parser.add_argument("--work", type=Path, required=True, help="folder for what was generated and found")
+    parser.add_argument("--networks", nargs="*", choices=NETWORKS, default=[], help="that judge these models too")
+    arguments = parser.parse_args()
+    arguments.work.mkdir(exist_ok=True)
+    for path in arguments.models:
+        judged(read_bundle(path), arguments.networks, arguments)
+    rows = [json.loads(path.read_text()) for path in sorted(arguments.work.glob("*.json"))]
+    floors: dict[str, Any] = {"name": "Geant4 against Geant4"}
     machine: dict[str, Any] = {}
-    for figures, bundle in zip(rows, bundles, strict=True):
+    for figures in rows:
+        floors |= {name: value for name, value in figures.pop("floor").items() if name != "name"}
+        bundle = read_bundle(Path(figures.pop("path")))
         speed = bench(bundle.detector, model=bundle.path, engine="auto", batches=[BATCH], file_showers=0)
         figures["ms"] = speed.timings[-1].median_ms
         figures["ms_one_thread"] = speed.timings[0].median_ms
         machine = speed.machine
     rows.sort(key=lambda item: item["auc"][0])
-    rows.append(floor(found))
-    (RESULTS / "front.json").write_text(json.dumps({"machine": machine, "rows": rows}, indent=1) + "\n")
-    (RESULTS / "front.md").write_text(markdown(rows, found, machine), encoding="utf-8")
-    draw(rows[:-1], rows[-1]["auc"][0], RESULTS / "front.png")
-    print(markdown(rows, found, machine))
+    (RESULTS / "front.json").write_text(json.dumps({"machine": machine, "rows": [*rows, floors]}, indent=1) + "\n")
+    (RESULTS / "front.md").write_text(markdown([*rows, floors], machine), encoding="utf-8")
+    draw(rows, floors["auc"][0], RESULTS / "front.png")
+    print(markdown([*rows, floors], machine))
 
 
 if __name__ == "__main__":

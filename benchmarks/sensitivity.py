@@ -134,9 +134,7 @@ def figures(sample: Sample, reference: Sample, training: Sample, paths: tuple[Pa
     """Everything with a p value."""
     names = [name for name, values in reference.observables.items() if np.ptp(values) > 0]
     found = single_observables(sample, reference, names) | boosting(sample, reference, names)
-    rows = compare_whole(
-        sample, reference, training, paths, names, paired=False, networks=None, seed=0, report=print, draws=DRAWS
-    )
+    rows = compare_whole(sample, reference, training, paths, names, paired=False, seed=0, report=print, draws=DRAWS)
     for row in rows:
         if row.value is not None and row.p_value is not None:
             found[WHOLE_SHOWERS[row.name]] = {"value": row.value.value, "p_value": row.p_value}

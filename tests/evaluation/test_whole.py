@@ -18,6 +18,7 @@ from caloforge.evaluation.collect import collect
 from caloforge.evaluation.components import fit_components
 from caloforge.evaluation.events import chosen
 from caloforge.evaluation.network_inputs import NetworkPlan, Training
+from caloforge.evaluation.network_rows import NETWORKS
 from caloforge.evaluation.profile import depth_moments
 from caloforge.evaluation.results import Evaluation, WholeShower
 from caloforge.evaluation.whole import head
@@ -28,7 +29,6 @@ from caloforge.showers import Showers, save
 Make = Callable[..., Showers]
 FEATURES = ("fpd", "kpd", "precision", "recall", "density", "coverage", "prd_auc", "image_frechet")
 COPY = ("nearer_to_training", "near_training")
-NETWORKS = ("dnn_low_level", "dnn_normalised", "dnn_high_level", "resnet18")
 
 
 def write(path: Path, showers: Showers, source: str = "model") -> Path:
@@ -122,11 +122,13 @@ def test_quick_leaves_them_out_and_contradictions_are_refused(folder: Path, tmp_
     result = evaluate(folder / "good.h5", folder / "full.h5", quick=True)
     assert result.samples[0].whole == []
     assert 'id="whole"' not in render_html(result)
-    for options in ({"full": True}, {"training": folder / "training.h5"}):
+    for options in ({"networks": ["resnet18"]}, {"training": folder / "training.h5"}):
         with pytest.raises(RequestError, match="quick"):
             evaluate(folder / "good.h5", folder / "full.h5", quick=True, **options)
     with pytest.raises(FormatError, match="no such file"):
         evaluate(folder / "good.h5", folder / "full.h5", training=tmp_path / "none.h5")
+    with pytest.raises(RequestError, match="unknown network 'resnet'; did you mean 'resnet18'"):
+        evaluate(folder / "good.h5", folder / "full.h5", networks=["resnet"])
 
 
 def test_of_long_files_the_start_is_kept(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -148,8 +150,8 @@ def test_of_long_files_the_start_is_kept(folder: Path, monkeypatch: pytest.Monke
 def test_networks_of_any_size_make_rows_too(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     short = Training(epochs=2, batch=50, rate=1e-3)
     plan = NetworkPlan(layers=1, hidden=8, dense=short, width=4, resnet=short)
-    monkeypatch.setattr(sys.modules["caloforge.evaluation.evaluate"], "NETWORKS", plan)
-    result = evaluate(folder / "wrong.h5", folder / "full.h5", full=True, max_events=150)
+    monkeypatch.setattr(sys.modules["caloforge.evaluation.evaluate"], "PLAN", plan)
+    result = evaluate(folder / "wrong.h5", folder / "full.h5", networks=NETWORKS, max_events=150)
     found = rows(result, 0)
     assert set(NETWORKS) <= set(found)
     for name in NETWORKS:

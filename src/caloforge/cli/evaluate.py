@@ -13,6 +13,7 @@ import typer
 from caloforge.evaluation import Evaluation
 from caloforge.evaluation import evaluate as run
 from caloforge.evaluation.collect import Progress
+from caloforge.evaluation.network_rows import NETWORKS
 from caloforge.evaluation.network_scores import KeptScores
 from caloforge.evaluation.ranking import COLUMNS, best
 from caloforge.reports import check_report_folder, write_report
@@ -29,6 +30,10 @@ def evaluate(
     full: Annotated[
         bool, typer.Option("--full", help="Train neural networks too (extra train; hours without a GPU).")
     ] = False,
+    network: Annotated[
+        list[str] | None,
+        typer.Option(help=f"Train this one of them only; repeat for several: {', '.join(NETWORKS)}."),
+    ] = None,
     training: Annotated[Path | None, typer.Option(help="The file that the model was trained on: is it copied?")] = None,
     seed: Annotated[int, typer.Option(help="Seed of the random draws.")] = 0,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a report that is there.")] = False,
@@ -36,14 +41,21 @@ def evaluate(
 ) -> None:
     """Compare files of showers with a reference and write a report.
 
-    What the networks of --full found is kept beside the report until it is written: the same command goes on after an
+    What the networks found is kept beside the report until it is written: the same command goes on after an
     interruption.
     """
     check_report_folder(output, overwrite=overwrite)
     keep = output.with_name(output.name + ".networks")
     with _progress(show=not as_json) as progress:
         found = run(
-            files, reference, quick=quick, full=full, keep=keep, training=training, seed=seed, progress=progress
+            files,
+            reference,
+            quick=quick,
+            networks=NETWORKS if full else network or (),
+            keep=keep,
+            training=training,
+            seed=seed,
+            progress=progress,
         )
         progress("writing the report", 0, 1)
         page = write_report(found, output, overwrite=overwrite)

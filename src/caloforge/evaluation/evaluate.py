@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from caloforge._version import __version__
-from caloforge.errors import FormatError, RequestError, require
+from caloforge.errors import FormatError, RequestError, require, unknown_name
 from caloforge.evaluation.binned import binned_response, energy_edges, response_ratio
 from caloforge.evaluation.classifier import scored
 from caloforge.evaluation.collect import (
@@ -31,6 +31,7 @@ from caloforge.evaluation.distances import compare, histogram_edges, why_not
 from caloforge.evaluation.grid import compare_grids, grids
 from caloforge.evaluation.histograms import histograms
 from caloforge.evaluation.network_inputs import NetworkPlan
+from caloforge.evaluation.network_rows import NETWORKS
 from caloforge.evaluation.network_scores import KeptScores
 from caloforge.evaluation.ranking import ranking
 from caloforge.evaluation.reconstruction import compare_reconstruction
@@ -70,7 +71,7 @@ class Effort:
 QUICK = Effort(bootstraps=40, floors=40, regional=20, cells=40, matrices=6, rotations=1)
 FULL = Effort(bootstraps=200, floors=100, regional=40, cells=40, matrices=20, rotations=4)
 QUICK_DRAWS = Draws(errors=20, floors=20, permutations=100)
-NETWORKS = NetworkPlan()
+PLAN = NetworkPlan()
 
 
 def evaluate(
@@ -78,7 +79,7 @@ def evaluate(
     reference: str | Path,
     *,
     quick: bool = False,
-    full: bool = False,
+    networks: Sequence[str] = (),
     keep: str | Path | None = None,
     training: str | Path | None = None,
     seed: int = 0,
@@ -96,7 +97,8 @@ def evaluate(
         reference: file to judge them by.
         quick: fewer random draws: errors and floors are rougher, values are the same (the classifier's apart); and no
             figures of whole showers.
-        full: train neural networks as well (extra `train`; hours on a CPU).
+        networks: neural networks to train as well, of `dnn_low_level`, `dnn_normalised`, `dnn_high_level` and
+            `resnet18` (extra `train`; hours on a CPU).
         keep: folder for what the networks found: an evaluation that was interrupted goes on with the next network.
         training: the file that the model was trained on, for the test whether it copies it.
         seed: of all random draws.
@@ -115,9 +117,14 @@ def evaluate(
     reference_path = Path(reference)
     training_path = None if training is None else Path(training)
     _check_paths(paths, reference_path, training_path)
-    if quick and (full or training is not None):
-        raise RequestError("quick leaves out the figures of whole showers; it goes neither with full nor with training")
-    if full:
+    if quick and (networks or training is not None):
+        raise RequestError(
+            "quick leaves out the figures of whole showers; it goes neither with networks nor with training"
+        )
+    for name in networks:
+        if name not in NETWORKS:
+            raise unknown_name("network", name, NETWORKS)
+    if networks:
         require("torch", "train")
     scores = KeptScores(None if keep is None else Path(keep))
     effort = QUICK if quick else FULL
@@ -153,7 +160,8 @@ def evaluate(
                 (path, reference_path),
                 list(edges),
                 paired=result.same_conditions,
-                networks=NETWORKS if full else None,
+                networks=networks,
+                plan=PLAN,
                 seed=seed,
                 report=report,
                 scores=scores,

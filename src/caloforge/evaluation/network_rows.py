@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -28,8 +28,12 @@ from caloforge.random import permutation
 
 Task = tuple[str, Callable[[], list[WholeShower]]]
 
+NETWORKS = ("dnn_low_level", "dnn_normalised", "dnn_high_level", "resnet18")
+"""CaloChallenge's network on three kinds of inputs, and ResNet-18 on images."""
+
 
 def network_tasks(
+    names: Sequence[str],
     sample: Sample,
     reference: Sample,
     paths: tuple[Path, Path],
@@ -43,9 +47,10 @@ def network_tasks(
     report: Progress,
     kept: KeptScores,
 ) -> list[Task]:
-    """CaloChallenge's network on three kinds of inputs and ResNet-18 on images, each a name and what makes its row.
+    """Some of :data:`NETWORKS`, each a name and what makes its row.
 
     Args:
+        names: which.
         sample: the file to judge.
         reference: the file to judge it by.
         paths: of both, whose cells are read again, once, when the first network asks for them.
@@ -90,7 +95,7 @@ def network_tasks(
     def task(name: str) -> Task:
         return name, lambda: [_row(name, *inputs[name], plan, paired, seed, report, kept)]
 
-    return [task(name) for name in inputs]
+    return [task(name) for name in NETWORKS if name in names]
 
 
 def _row(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -41,7 +41,8 @@ def compare_whole(
     names: list[str],
     *,
     paired: bool,
-    networks: NetworkPlan | None,
+    networks: Sequence[str] = (),
+    plan: NetworkPlan | None = None,
     seed: int,
     report: Progress,
     scores: KeptScores | None = None,
@@ -59,7 +60,8 @@ def compare_whole(
         paths: of sample and reference, whose cells are read again.
         names: observables that vary in the reference.
         paired: event i of both has the same conditions.
-        networks: train CaloChallenge's network and ResNet-18 like this (hours on a CPU); not at all when None.
+        networks: those of :data:`NETWORKS` to train (hours on a CPU).
+        plan: their sizes and training.
         seed: of all random draws.
         report: called with (stage, steps done, steps in all).
         scores: of networks trained before.
@@ -82,15 +84,16 @@ def compare_whole(
         tasks.append(("layers_auc", lambda: [_layers(sample, reference, paired, seed)]))
     if training is not None:
         tasks.append(("memorisation", lambda: _memorisation(sample, reference, training, names)))
-    if networks is not None:
+    if networks:
         tasks += network_tasks(
+            networks,
             sample,
             reference,
             paths,
             kept,
             x,
             y,
-            networks,
+            plan or NetworkPlan(),
             paired=paired,
             seed=seed,
             report=report,
