@@ -10,18 +10,17 @@ from __future__ import annotations
 import argparse
 import itertools
 import json
-import subprocess
-import sys
 import tempfile
-import time
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import caloforge
+from caloforge.detector import load_detector
 from caloforge.evaluation import evaluate
 from caloforge.evaluation.results import Evaluation
 from caloforge.generation import generate
-from caloforge.generation.bench import Bench, bench
+from caloforge.generation.bench import Bench, OwnProcess, bench, own_process
 from caloforge.models.bundle import read_bundle, shipped_bundle
 from caloforge.reports import write_report
 from caloforge.training import train
@@ -29,26 +28,6 @@ from caloforge.training import train
 DETECTOR = "lhcb-ecal"
 BIG = 100_000
 RESULTS = Path(__file__).parent / "results"
-
-
-def big_run(model: Path, folder: Path) -> dict[str, float]:
-    """Generate ``BIG`` showers to a file in a process of its own; its peak memory and wall-clock time."""
-    program = (
-        "import resource, sys; from caloforge.cli import main; code = main(sys.argv[1:]);"
-        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss); sys.exit(code)"
-    )
-    output = folder / "big.h5"
-    command = ["generate", DETECTOR, "-n", str(BIG), "-o", str(output), "--model", str(model), "--json", "--overwrite"]
-    started = time.perf_counter()
-    lines = subprocess.run([sys.executable, "-c", program, *command], check=True, capture_output=True, text=True).stdout
-    seconds = time.perf_counter() - started
-    return {
-        "showers": BIG,
-        "seconds": seconds,
-        "ms_per_shower": 1e3 * seconds / BIG,
-        "peak_resident_mb": int(lines.split()[-1]) / 1024,
-        "file_mb": output.stat().st_size / 1e6,
-    }
 
 
 def figures(found: Evaluation) -> dict[str, Any]:
@@ -61,7 +40,7 @@ def figures(found: Evaluation) -> dict[str, Any]:
     return full
 
 
-def markdown(found: Evaluation, speed: Bench, big: dict[str, float]) -> str:
+def markdown(found: Evaluation, speed: Bench, big: OwnProcess) -> str:
     """The tables that the README and the changelog quote."""
     lines = [
         f"# lhcb-ecal, electrons: {', '.join(sample.info.label for sample in found.samples)} against Geant4",
@@ -124,9 +103,9 @@ def markdown(found: Evaluation, speed: Bench, big: dict[str, float]) -> str:
     ]
     lines += [
         "",
-        f"`caloforge generate {DETECTOR} -n {BIG}` to a file, a process of its own: {big['seconds']:.1f} s "
-        f"({big['ms_per_shower']:.3f} ms a shower), {big['peak_resident_mb']:.0f} MB resident at most, "
-        f"{big['file_mb']:.0f} MB of file.",
+        f"{' '.join(speed.sentences()[1:])} `caloforge generate {DETECTOR} -n {BIG}` to a file, a process of its own: "
+        f"{big.seconds:.1f} s ({1e3 * big.seconds / BIG:.3f} ms a shower), {big.peak_resident_mb:.0f} MB resident at "
+        f"most, {big.file_mb:.0f} MB of file.",
         "",
     ]
     return "\n".join(lines)
@@ -149,13 +128,13 @@ def main() -> None:
             generate(DETECTOR, model=bundle, like=arguments.test, output=files[-1], seed=1, overwrite=True)
         found = evaluate(files, arguments.test)
         write_report(found, work / "report", overwrite=True)
-        big = big_run(model, work)
+        big = own_process(load_detector(DETECTOR), read_bundle(model), BIG)
         speed = bench(DETECTOR)
     record: dict[str, Any] = {
         "model": {"file": model.name, "digest": read_bundle(model).digest, "metrics": read_bundle(model).metrics},
         "evaluation": figures(found),
         "bench": speed.to_json(),
-        "big_run": big,
+        "big_run": asdict(big),
     }
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / "lhcb-ecal.json").write_text(json.dumps(record, indent=1, allow_nan=False) + "\n")

@@ -95,18 +95,42 @@ def test_a_wrong_mixture_in_words(text: str, message: str) -> None:
 
 
 def test_bench_measures_every_batch_and_thread(tiny_model: Path) -> None:
-    result = bench(model=tiny_model, engine="onnxruntime", batches=(1, 30), threads=(1, 2), file_showers=50)
+    result = bench(
+        model=tiny_model, engine="onnxruntime", batches=(1, 30), threads=(1, 2), file_showers=50, geant4_showers=2
+    )
     measured = [(timing.threads, timing.batch) for timing in result.timings if timing.what == "model"]
     assert measured == [(1, 1), (1, 30), (2, 1), (2, 30)]
     assert {timing.workers for timing in result.timings if timing.what == "to file"} >= {1}
     for timing in result.timings:
         assert 0 < timing.low_ms <= timing.median_ms <= timing.high_ms
         assert timing.repeats >= 3
+    cold, warm = result.own_processes
+    assert (cold.showers, warm.showers) == (1, 50)
+    assert min(cold.seconds, cold.peak_resident_mb, cold.file_mb) > 0
+    assert result.roofline is None  # this bundle has no weights to count operations by
+    assert result.geant4 is not None
+    assert result.speed_up is not None
+    assert result.geant4["seconds_per_shower_and_core"] > 1e-3
     assert json.loads(json.dumps(result.to_json()))["detector"] == "lhcb-ecal"
 
 
+def test_the_arithmetic_of_the_shipped_model_is_below_the_roof() -> None:
+    roof = bench(engine="onnxruntime", batches=(64,), threads=(1,), file_showers=0, geant4_showers=0).roofline
+    assert roof is not None
+    assert roof.bytes_per_shower > 2 * 4 * 900
+    assert 0 < roof.gflops < roof.product_gflops
+    assert 0 < roof.gigabytes < roof.copy_gigabytes
+
+
 @pytest.mark.parametrize(
-    "wrong", [{"file_showers": -5}, {"batches": (10, 0)}, {"threads": (1, -1)}, {"engine": "tensorflow"}]
+    "wrong",
+    [
+        {"file_showers": -5},
+        {"geant4_showers": -1},
+        {"batches": (10, 0)},
+        {"threads": (1, -1)},
+        {"engine": "tensorflow"},
+    ],
 )
 def test_a_wrong_bench_is_refused_before_anything_is_measured(tiny_model: Path, wrong: dict[str, Any]) -> None:
     measured: list[str] = []
@@ -117,6 +141,7 @@ def test_a_wrong_bench_is_refused_before_anything_is_measured(tiny_model: Path, 
 
 def test_bench_prints_a_table(tiny_model: Path, capsys: pytest.CaptureFixture[str]) -> None:
     options = ["--engine", "onnxruntime", "--batch", "20", "--threads", "1", "--file-showers", "0"]
+    options += ["--geant4-showers", "0"]
     assert main(["bench", "lhcb-ecal", "--model", str(tiny_model), *options]) == 0
     assert "onnxruntime" in capsys.readouterr().out
     assert main(["bench", "lhcb-ecal", "--model", str(tiny_model), "--threads", "0"]) == 2

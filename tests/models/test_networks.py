@@ -25,7 +25,13 @@ from caloforge.models.networks.families import shower_generator  # noqa: E402
 from caloforge.models.networks.functions import asinh, log, sinh  # noqa: E402
 from caloforge.models.networks.generator import ShowerGenerator  # noqa: E402
 from caloforge.models.networks.marginals import Marginals  # noqa: E402
-from caloforge.models.networks.sampler import TorchSampler, export_onnx, load_torch_sampler, save_weights  # noqa: E402
+from caloforge.models.networks.sampler import (  # noqa: E402
+    TorchSampler,
+    export_onnx,
+    load_torch_sampler,
+    operations,
+    save_weights,
+)
 from caloforge.models.networks.settings import (  # noqa: E402
     ConvolutionalSettings,
     FactorSettings,
@@ -259,6 +265,12 @@ def test_every_family_is_exported_as_it_samples(lhcb: Detector, family: str, set
     graph = export_onnx(made, lhcb)  # raises where onnxruntime and torch differ
     names = onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"]).get_inputs()
     assert [item.name for item in names] == ["conditions", "noise"]
+
+
+def test_operations_are_two_for_each_weight_of_dense_layers(lhcb: Detector) -> None:
+    made = shower_generator("vae", lhcb, PARTICLES, VariationalSettings(latent=3, hidden=8))
+    layers = [module for module in made.modules() if isinstance(module, torch.nn.Linear)]
+    assert operations(made, lhcb) == sum(2 * layer.weight.numel() for layer in layers)
 
 
 def test_weights_come_back_from_a_bundle(

@@ -24,9 +24,10 @@ def bench(
         list[int] | None, typer.Option(help="Threads a call; repeat for several; 1 and all cores by default.")
     ] = None,
     file_showers: Annotated[int, typer.Option(help="Showers written in each repeat to a file; 0: none.")] = 10_000,
+    geant4_showers: Annotated[int, typer.Option(help="Showers that Geant4 simulates beside it; 0: none.")] = 100,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Measure the time a shower takes, the model alone and all the way to a file."""
+    """Measure the time a shower takes: the model alone, all the way to a file, and Geant4 for the same showers."""
 
     def report(what: str) -> None:
         if not as_json:
@@ -39,6 +40,7 @@ def bench(
         batches=batch or BATCHES,
         threads=threads or None,
         file_showers=file_showers,
+        geant4_showers=geant4_showers,
         report=report,
     )
     if as_json:
@@ -61,14 +63,8 @@ def _print(result: Bench) -> None:
         table.add_row(*_row(timing))
     console = Console()
     console.print(table)
-    console.print(
-        "Median over the repeats after a warm-up; to file: conditions, noise, model, compression and writing."
-    )
-    if result.geant4 is not None:
-        seconds = result.geant4["seconds_per_shower_and_core"]
-        console.print(
-            f"Geant4 {result.geant4['geant4']}: {1e3 * seconds:.0f} ms a shower and core ({result.geant4['source']})."
-        )
+    for line in result.sentences():
+        console.print(line)
 
 
 def _row(timing: Timing) -> tuple[str, ...]:

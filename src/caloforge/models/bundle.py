@@ -29,6 +29,9 @@ FORMAT = "caloforge-bundle"
 VERSION = 1
 SUFFIX = ".caloforge"
 MANIFEST = "bundle.json"
+WEIGHTS = "weights.safetensors"
+"""The part with what a model has learnt."""
+
 SHIPPED = Path(__file__).resolve().parent.parent / "bundles"
 
 _PART_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")

@@ -33,10 +33,9 @@ from caloforge._version import __version__
 from caloforge.detector import Conditions, Detector, concatenate_conditions, mirror_cells
 from caloforge.errors import FormatError, RequestError
 from caloforge.models.base import Sampler
-from caloforge.models.bundle import Bundle, Domain, file_digest, write_bundle
+from caloforge.models.bundle import WEIGHTS, Bundle, Domain, file_digest, write_bundle
 from caloforge.showers import ShowerFile
 
-PART = "weights.safetensors"
 _ENERGY_STEP = 0.05
 _THRESHOLD = 0.02  # MeV; below 1e-4 float16 gets coarse
 _OTHER_PARTICLE = 1e6  # mm
@@ -207,7 +206,7 @@ def fit_neighbour(
             "data_provenance": source,
             "events": [0, stop],
         },
-        parts={PART: safetensors.numpy.save(library)},
+        parts={WEIGHTS: safetensors.numpy.save(library)},
         overwrite=overwrite,
     )
 
@@ -218,9 +217,9 @@ def load_neighbour(bundle: Bundle) -> NeighbourSampler:
     import safetensors.numpy
 
     try:
-        library = safetensors.numpy.load(bundle.part(PART))
+        library = safetensors.numpy.load(bundle.part(WEIGHTS))
     except (safetensors.SafetensorError, ValueError, KeyError) as error:
-        raise FormatError(f"{bundle.path}: the part {PART} is not a safetensors file: {error}") from error
+        raise FormatError(f"{bundle.path}: the part {WEIGHTS} is not a safetensors file: {error}") from error
     return NeighbourSampler(bundle.detector, library, NEIGHBOURS[bundle.family])
 
 

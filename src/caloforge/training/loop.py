@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from caloforge.detector import Detector
 from caloforge.errors import RequestError, WorkError
-from caloforge.models.bundle import Domain, write_bundle
+from caloforge.models.bundle import WEIGHTS, Domain, write_bundle
 from caloforge.models.networks.base import Generator
 from caloforge.models.networks.sampler import export_onnx, save_weights
 from caloforge.progress import progress_bar
@@ -167,7 +167,7 @@ def train_network(
             provenance={**provenance, "torch": torch.__version__},
             parts={
                 "sampler.onnx": export_onnx(generator, detector),
-                "weights.safetensors": save_weights(generator),
+                WEIGHTS: save_weights(generator),
                 "history.json": json.dumps(history).encode(),
             },
             overwrite=overwrite,

@@ -19,13 +19,13 @@ from numpy.typing import NDArray
 from caloforge.detector import draw_conditions
 from caloforge.errors import FormatError, WorkError, require
 from caloforge.models.base import PARITY, Sampler
+from caloforge.models.bundle import WEIGHTS, Bundle
 from caloforge.models.networks.base import Generator
 from caloforge.models.networks.families import make_generator
 from caloforge.random import normals
 
 if TYPE_CHECKING:
     from caloforge.detector import Detector
-    from caloforge.models.bundle import Bundle
 
 
 @final
@@ -57,7 +57,7 @@ def load_generator(bundle: Bundle) -> Generator:
     """
     generator = make_generator(bundle.family, bundle.detector, bundle.domain.particles, bundle.config["network"])
     try:
-        generator.load_state_dict(safetensors.torch.load(bundle.part("weights.safetensors")))
+        generator.load_state_dict(safetensors.torch.load(bundle.part(WEIGHTS)))
     except RuntimeError as error:
         raise FormatError(f"the weights in {bundle.path} do not fit the configuration beside them: {error}") from error
     return generator
@@ -99,6 +99,17 @@ def export_onnx(generator: Generator, detector: Detector) -> bytes:
         graph = path.read_bytes()
     _check_parity(graph, TorchSampler(detector, generator), particles)
     return graph
+
+
+def operations(generator: Generator, detector: Detector) -> int:
+    """Floating-point operations of a shower: those of products and convolutions, two for each pair of numbers."""
+    from torch.utils.flop_counter import FlopCounterMode
+
+    conditions = torch.from_numpy(draw_conditions(detector, 0, 0, 1, dict.fromkeys(generator.particles, 1.0)).inputs)
+    noise = torch.zeros(1, generator.noise_width)
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        generator.eval()(conditions, noise)
+    return int(counter.get_total_flops())
 
 
 def _check_parity(graph: bytes, sampler: TorchSampler, particles: Mapping[int, float]) -> None:

@@ -1,0 +1,36 @@
+"""What this machine can do at most: the yardstick for the arithmetic of a model."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+_SIZE = 2048
+_REPEATS = 5
+
+
+def product_rate(threads: int) -> float:
+    """Floating-point operations a second of a product of matrices, float32, 2,048 x 2,048; the best of five."""
+    a = np.random.default_rng(0).standard_normal((_SIZE, _SIZE)).astype(np.float32)
+    with threadpool_limits(threads):
+        return 2 * _SIZE**3 / _least_seconds(lambda: np.matmul(a, a))
+
+
+def copy_rate() -> float:
+    """Bytes a second that one core reads and writes when it copies 256 MiB; the best of five."""
+    source = np.ones(2**26, dtype=np.float32)
+    target = np.empty_like(source)
+    return 2 * source.nbytes / _least_seconds(lambda: np.copyto(target, source))
+
+
+def _least_seconds(once: Callable[[], object]) -> float:
+    once()
+    seconds = []
+    for _ in range(_REPEATS):
+        before = time.perf_counter()
+        once()
+        seconds.append(time.perf_counter() - before)
+    return min(seconds)
