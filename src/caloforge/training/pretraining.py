@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -54,9 +53,7 @@ class Pretraining:
         response = generator.response
         response.standardise_with(visible[:, None])
         features = generator.features(self.conditions)
-        blocks = range(0, len(sample), _BLOCK)
-        largest = np.stack([sample.energies[start : start + _BLOCK].max(0) for start in blocks]).max(0)
-        generator.ceiling.copy_(generator.to_values(torch.from_numpy(largest)))
+        generator.ceiling.copy_(generator.to_values(torch.from_numpy(sample.energies.max(0))))
 
         def cells(rows: Tensor) -> Tensor:
             energies, _ = batch_of(sample, rows, self.device)
