@@ -187,6 +187,8 @@ def bench(
         raise RequestError(f"the showers of Geant4 must be at least 1, or 0 for none; got {geant4_showers}")
     names = _engines(bundle, engine)
     tell = report or (lambda what: None)
+    tell("Geant4")
+    geant4 = _geant4_here(described, bundle, geant4_showers) or geant4_time(described.name)
     timings = []
     own: list[OwnProcess] = []
     for name in names:
@@ -204,7 +206,6 @@ def bench(
         own = [own_process(described, bundle, showers) for showers in (1, file_showers)]
     tell("a product of matrices")
     roofline = _roofline(bundle, timings)
-    tell("Geant4")
     return Bench(
         detector=described.name,
         model={"name": bundle.path.name, "family": bundle.family, "digest": bundle.digest},
@@ -212,7 +213,7 @@ def bench(
         timings=tuple(timings),
         own_processes=tuple(own),
         roofline=roofline,
-        geant4=_geant4_here(described, bundle, geant4_showers) or geant4_time(described.name),
+        geant4=geant4,
     )
 
 
