@@ -254,9 +254,12 @@ def _geant4_here(detector: Detector, bundle: Bundle, n: int) -> dict[str, Any] |
 
 def own_process(detector: Detector, bundle: Bundle, n: int) -> OwnProcess:
     """Generate n showers with ``caloforge generate`` in a process of its own."""
-    program = (
-        "import resource, sys; from caloforge.cli import main; code = main(sys.argv[1:]);"
-        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss); sys.exit(code)"
+    program = (  # not ru_maxrss where there is another way: it counts this process too, from which the other was forked
+        "import pathlib, resource, sys; from caloforge.cli import main; code = main(sys.argv[1:]);"
+        "status = pathlib.Path('/proc/self/status');"
+        "peak = status.read_text().split('VmHWM:')[1].split()[0] if status.exists() else"
+        " resource.getrusage(resource.RUSAGE_SELF).ru_maxrss;"
+        "print(peak); sys.exit(code)"
     )
     with tempfile.TemporaryDirectory(prefix="caloforge-bench-") as folder:
         output, description = Path(folder) / "showers.h5", Path(folder) / f"{detector.name}.toml"
