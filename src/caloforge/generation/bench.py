@@ -16,7 +16,8 @@ import numpy as np
 from caloforge.detector import Detector, draw_conditions, load_detector
 from caloforge.errors import RequestError
 from caloforge.generation.engines import ENGINES, choose_engine, load_sampler
-from caloforge.generation.generate import STREAM, generate
+from caloforge.generation.generate import generate
+from caloforge.generation.maker import STREAM
 from caloforge.models.base import Sampler
 from caloforge.models.bundle import Bundle, reference_sample, resolve_bundle
 from caloforge.processes import available_cores
