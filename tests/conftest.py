@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import os
+import signal
+import subprocess
+import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -78,3 +83,53 @@ def geant4(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
         yield
+
+
+@pytest.fixture(scope="module")
+def start(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., subprocess.Popen[str]]]:
+    """``start(module, *arguments)``: a program of Python, which does not outlive the tests."""
+    folder = tmp_path_factory.mktemp("programs")
+    started: list[subprocess.Popen[str]] = []
+
+    def program(module: str, *arguments: object) -> subprocess.Popen[str]:
+        with (folder / f"{len(started)}.log").open("w") as log:
+            process = subprocess.Popen(
+                [sys.executable, "-m", module, *map(str, arguments)],
+                env=dict(os.environ, PYTHONPATH=os.pathsep.join(sys.path)),
+                stdout=log,
+                stderr=subprocess.PIPE if module == "caloforge" else log,
+                text=True,
+                # A test run in the background of a shell ignores Ctrl-C, and its children would inherit that.
+                preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+            )
+        started.append(process)
+        return process
+
+    yield program
+    for process in reversed(started):
+        process.terminate()
+        process.communicate(timeout=120)
+
+
+@pytest.fixture(scope="module")
+def start_dask(
+    start: Callable[..., subprocess.Popen[str]], tmp_path_factory: pytest.TempPathFactory
+) -> Callable[..., tuple[subprocess.Popen[str], str]]:
+    """``start_dask(workers)``: the process of a scheduler and its address; each worker has one thread."""
+
+    def cluster(workers: int) -> tuple[subprocess.Popen[str], str]:
+        folder = tmp_path_factory.mktemp("dask")
+        file = folder / "scheduler.json"
+        arguments = ("--host", "127.0.0.1", "--port", 0, "--no-dashboard", "--scheduler-file", file)
+        process = start("distributed.cli.dask_scheduler", *arguments)
+        while not (file.exists() and file.read_text().endswith("}")):
+            assert process.poll() is None
+            time.sleep(0.02)
+        address = str(json.loads(file.read_text())["address"])
+        for _ in range(workers):
+            start(
+                "distributed.cli.dask_worker", address, "--nthreads", 1, "--no-dashboard", "--local-directory", folder
+            )
+        return process, address
+
+    return cluster

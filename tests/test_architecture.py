@@ -26,6 +26,7 @@ ORDER = (
     "clusters",
     "detector",
     "showers",
+    "runs",
     "observables",
     "reconstruction",
     "fullsim",

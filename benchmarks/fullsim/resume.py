@@ -14,7 +14,7 @@ from typing import Any
 import h5py
 import numpy as np
 
-from caloforge.fullsim.work import work_folder
+from caloforge.runs.work import work_folder
 from fullsim.samples import Samples, reference_tables
 
 EVENTS = 5000

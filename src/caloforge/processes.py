@@ -5,11 +5,28 @@ from __future__ import annotations
 import multiprocessing
 import os
 import threading
+from collections.abc import Iterable
+from importlib.metadata import PackageNotFoundError, version
 
 
 def available_cores() -> int:
     """Cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def installed_versions(packages: Iterable[str]) -> dict[str, str]:
+    """The version of each package; "none" where it is not installed.
+
+    >>> installed_versions(["no-such-package"])
+    {'no-such-package': 'none'}
+    """
+    found = {}
+    for package in packages:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = "none"
+    return found
 
 
 def end_with_parent() -> None:

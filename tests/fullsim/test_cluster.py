@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import json
 import os
 import signal
 import subprocess
@@ -20,7 +19,7 @@ import pytest
 from caloforge.errors import RequestError, WorkError
 from caloforge.fullsim import remote, simulate
 from caloforge.fullsim.physics_data import PhysicsData
-from caloforge.fullsim.work import work_folder
+from caloforge.runs.work import work_folder
 from caloforge.showers import load
 
 dask = pytest.importorskip("dask", reason="needs pip install 'caloforge[cluster]'")
@@ -29,6 +28,7 @@ distributed = pytest.importorskip("distributed", reason="needs pip install 'calo
 PATIENCE = 120.0
 SameFiles = Callable[[Path, Path], None]
 Start = Callable[..., subprocess.Popen[str]]
+StartDask = Callable[..., tuple[subprocess.Popen[str], str]]
 
 # A batch system of one machine: a job is a group of processes, and its id the number of that group.
 SBATCH = (
@@ -56,47 +56,9 @@ def shards(output: Path) -> list[Path]:
 
 
 @pytest.fixture(scope="module")
-def start(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Start]:
-    """``start(module, *arguments)``: a program of Python, which does not outlive the tests."""
-    folder = tmp_path_factory.mktemp("programs")
-    started: list[subprocess.Popen[str]] = []
-
-    def program(module: str, *arguments: object) -> subprocess.Popen[str]:
-        with (folder / f"{len(started)}.log").open("w") as log:
-            process = subprocess.Popen(
-                [sys.executable, "-m", module, *map(str, arguments)],
-                env=dict(os.environ, PYTHONPATH=os.pathsep.join(sys.path)),
-                stdout=log,
-                stderr=subprocess.PIPE if module == "caloforge" else log,
-                text=True,
-                # A test run in the background of a shell ignores Ctrl-C, and its children would inherit that.
-                preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-            )
-        started.append(process)
-        return process
-
-    yield program
-    for process in reversed(started):
-        process.terminate()
-        process.communicate(timeout=PATIENCE)
-
-
-def start_scheduler(start: Start, folder: Path) -> tuple[subprocess.Popen[str], str]:
-    file = folder / "scheduler.json"
-    arguments = ("--host", "127.0.0.1", "--port", 0, "--no-dashboard", "--scheduler-file", file)
-    process = start("distributed.cli.dask_scheduler", *arguments)
-    wait_for(lambda: file.exists() and file.read_text().endswith("}"))
-    return process, str(json.loads(file.read_text())["address"])
-
-
-@pytest.fixture(scope="module")
-def address(geant4: None, start: Start, tmp_path_factory: pytest.TempPathFactory) -> str:
+def address(geant4: None, start_dask: StartDask) -> str:
     """A scheduler with two workers, each with one thread."""
-    folder = tmp_path_factory.mktemp("dask")
-    _, address = start_scheduler(start, folder)
-    for _ in range(2):
-        start("distributed.cli.dask_worker", address, "--nthreads", 1, "--no-dashboard", "--local-directory", folder)
-    return address
+    return start_dask(workers=2)[1]
 
 
 @contextmanager
@@ -273,8 +235,8 @@ def test_an_idle_geant4_ends(address: str, small: Path, tmp_path: Path) -> None:
         wait_for(gone)
 
 
-def test_a_scheduler_that_dies(geant4: None, start: Start, small: Path, tmp_path: Path) -> None:
-    process, address = start_scheduler(start, tmp_path)  # without a worker, so that the run waits
+def test_a_scheduler_that_dies(geant4: None, start: Start, start_dask: StartDask, small: Path, tmp_path: Path) -> None:
+    process, address = start_dask(workers=0)  # so that the run waits
     output = tmp_path / "full.h5"
     run = start_run(start, small, output, address, 60)
     wait_for(lambda: (work_folder(output) / "geant4-cluster.log").exists() or run.poll() is not None)

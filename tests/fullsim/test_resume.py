@@ -9,13 +9,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
 
 from caloforge.errors import RequestError
 from caloforge.fullsim import simulate
-from caloforge.fullsim.work import Work, work_folder
+from caloforge.runs.work import Work, work_folder
 from caloforge.showers import load
 
 PATIENCE = 120.0
@@ -31,7 +32,7 @@ def unfinished(full: Path, small: Path, tmp_path_factory: pytest.TempPathFactory
         raise KeyboardInterrupt
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Work, "merge", interrupt)
+        patch.setattr(Work, "whole", interrupt)
         with pytest.raises(KeyboardInterrupt):
             simulate(small, 60, output=folder / "full.h5", seed=3, workers=1)
     return folder
@@ -54,13 +55,13 @@ def test_only_what_is_missing_is_simulated_again(
     leftover.write_text("of a killed worker")
     kept: list[int] = []
     with pytest.MonkeyPatch.context() as patch:
-        merge = Work.merge
+        whole = Work.whole
 
-        def look(work: Work, *arguments: object, **options: object) -> None:
+        def look(work: Work, *, overwrite: bool) -> AbstractContextManager[Path]:
             kept.append(third.stat().st_mtime_ns)
-            merge(work, *arguments, **options)  # type: ignore[arg-type]
+            return whole(work, overwrite=overwrite)
 
-        patch.setattr(Work, "merge", look)
+        patch.setattr(Work, "whole", look)
         simulate(small, 60, output=output, seed=3, workers=1)
     assert kept == [before]
     assert_same(output, full)
@@ -122,7 +123,7 @@ def test_kill_9_of_a_worker_and_of_the_parent(
     output = tmp_path / "full.h5"
     process = start(small, output, n)
     wait_for_shards(process, output, 1)
-    with pytest.raises(RequestError, match="another process is simulating into"):
+    with pytest.raises(RequestError, match="another process is making"):
         simulate(small, n, output=output, seed=3, workers=1)
     os.kill(children(process.pid)[-1], signal.SIGKILL)
     out, error = process.communicate(timeout=PATIENCE)

@@ -17,7 +17,7 @@ from caloforge.detector.materials import nist_materials
 from caloforge.errors import WorkError
 from caloforge.fullsim import simulate
 from caloforge.fullsim.physics_data import PhysicsData, prepare_physics_data
-from caloforge.fullsim.work import work_folder
+from caloforge.runs.work import work_folder
 from caloforge.showers import ShowerFile, load
 
 

@@ -76,20 +76,25 @@ def tiny_graph(detector: Detector, offset: float = 0.0) -> bytes:
 
 @pytest.fixture(scope="session")
 def write_tiny(lhcb: Detector) -> Callable[..., Path]:
-    """``write_tiny(path, graph=None, high=None)``: a bundle of the tiny sampler, or with another graph or domain."""
+    """``write_tiny(path, graph, high, detector)``: a bundle of the tiny sampler, or with another of these."""
 
-    def write(path: Path, graph: bytes | None = None, high: tuple[float, ...] | None = None) -> Path:
-        whole = Domain.of(lhcb)
+    def write(
+        path: Path,
+        graph: bytes | None = None,
+        high: tuple[float, ...] | None = None,
+        detector: Detector = lhcb,
+    ) -> Path:
+        whole = Domain.of(detector)
         return write_bundle(
             path,
             family="wgan-gp",
-            detector=lhcb,
+            detector=detector,
             domain=Domain(names=whole.names, low=whole.low, high=high or whole.high, particles=(11,)),
             noise_width=NOISE_WIDTH,
             config={},
             metrics={},
             provenance={"made": "for tests"},
-            parts={"sampler.onnx": tiny_graph(lhcb) if graph is None else graph},
+            parts={"sampler.onnx": tiny_graph(detector) if graph is None else graph},
         )
 
     return write

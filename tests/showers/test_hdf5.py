@@ -16,8 +16,10 @@ import numpy as np
 import pytest
 
 import caloforge
+from caloforge.detector import detector_from_toml
 from caloforge.errors import FormatError, RequestError, WorkError
-from caloforge.showers import ShowerFile, Showers, ShowerWriter, load, save
+from caloforge.showers import ShowerFile, Showers, ShowerWriter, concatenate, load, save
+from caloforge.showers.arrays import WHOLE_CHUNKS
 
 
 @pytest.fixture
@@ -371,3 +373,47 @@ def test_full_simulation_reads(shared_data: Path) -> None:
     # Cells cover the central 600 mm of the layers; next to nothing leaks past them.
     assert (visible <= showers.layer_energies.sum(axis=1, dtype=np.float64) * (1 + 1e-3)).all()
     assert np.median(visible / showers.conditions.column("energy")) == pytest.approx(0.145, abs=0.002)
+
+
+def test_files_are_joined_without_being_unpacked(make_showers: Callable[..., Showers], tmp_path: Path) -> None:
+    """The compressed chunks are those of the parts, and what comes out is what went in."""
+    first, second = make_showers(WHOLE_CHUNKS), make_showers(300, seed=2)
+    for name, part in (("first", first), ("second", second)):
+        save(tmp_path / name, part, source="geant4", provenance={})
+    with ShowerWriter(tmp_path / "whole.h5", first.detector, source="geant4", provenance={}) as writer:
+        for name in ("first", "second"):
+            with ShowerFile(tmp_path / name) as file:
+                writer.append_file(file)
+    assert_same(load(tmp_path / "whole.h5"), concatenate([first, second]))
+    with h5py.File(tmp_path / "whole.h5") as whole, h5py.File(tmp_path / "second") as part:
+        for name, offset in (("showers", (256, 0)), ("absorber_energies", (0, 0)), ("conditions/pdg", (0,))):
+            there = (offset[0] + WHOLE_CHUNKS, *offset[1:])
+            assert whole[name].id.read_direct_chunk(there) == part[name].id.read_direct_chunk(offset)
+
+
+def test_what_cannot_be_joined_is_refused(make_showers: Callable[..., Showers], tmp_path: Path) -> None:
+    showers = make_showers(300)
+    bare = Showers(showers.detector, showers.conditions, showers.energies)
+    detector = detector_from_toml(showers.detector.toml.replace("value = 124.0", "value = 100.0"))
+    for name, part in (("part", showers), ("bare", bare), ("other", make_showers(3, detector=detector))):
+        save(tmp_path / name, part, source="import", provenance={})
+    with ShowerWriter(tmp_path / "whole.h5", showers.detector, source="import", provenance={}) as writer:
+
+        def join(name: str) -> None:
+            with ShowerFile(tmp_path / name) as file:
+                writer.append_file(file)
+
+        with pytest.raises(RequestError, match="other those of another detector"):
+            join("other")
+        with h5py.File(tmp_path / "part", "a") as file:
+            energies = file["showers"][:]
+            del file["showers"]
+            file.create_dataset("showers", data=energies, chunks=(100, 900))
+        with pytest.raises(FormatError, match="part: 'showers' is not laid out as this CaloForge does it"):
+            join("part")
+        writer.append(make_showers(WHOLE_CHUNKS))
+        with pytest.raises(RequestError, match="either every block of a file has layer_energies or none"):
+            join("bare")
+        writer.append(showers)
+        with pytest.raises(RequestError, match="a file can follow a multiple of 1024 showers; there are 1324"):
+            join("bare")

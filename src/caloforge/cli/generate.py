@@ -57,19 +57,28 @@ def generate(
         typer.Option(help="PDG code or name (11, e-), or a mixture (e-:3,gamma:1); the model's first by default."),
     ] = None,
     batch: Annotated[int, typer.Option(help="Showers a call of the model; does not change the showers.")] = 1000,
-    workers: Annotated[int, typer.Option(help="Processes with one thread each; does not change the showers.")] = 1,
+    workers: Annotated[
+        int | None, typer.Option(help="Processes with one thread each, 1 by default; does not change the showers.")
+    ] = None,
     threads: Annotated[
         int | None, typer.Option(help="Threads of the engine with one worker; all cores by default.")
+    ] = None,
+    cluster: Annotated[
+        str | None,
+        typer.Option(metavar="ADDRESS|YAML", help="Use a Dask cluster: tcp://host:8786, or a file of batch jobs."),
     ] = None,
     engine: Annotated[str, typer.Option(help="auto, onnxruntime or torch; numpy for those of neighbours.")] = "auto",
     allow_extrapolation: Annotated[
         bool,
         typer.Option("--allow-extrapolation", help="Take conditions outside the model's domain; flag the showers."),
     ] = False,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the output if it exists.")] = False,
+    overwrite: Annotated[
+        bool,
+        typer.Option("--overwrite", help="Replace the output, and throw away an unfinished run with other settings."),
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Generate showers with a trained model."""
+    """Generate showers with a trained model; on a cluster the same command goes on after an interruption."""
     request: dict[str, Any] = {
         "seed": seed,
         "like": like,
@@ -79,6 +88,7 @@ def generate(
         "workers": workers,
         "engine": engine,
         "threads": threads,
+        "cluster": cluster,
         "allow_extrapolation": allow_extrapolation,
         "overwrite": overwrite,
         "progress": not as_json,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -120,6 +121,11 @@ class Conditions:
     def inputs(self) -> NDArray[np.float32]:
         """(N, C + 1), what a model is given: the matrix, and the PDG code in the last column."""
         return np.column_stack([self.matrix, self.pdg]).astype(np.float32)
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the values, hexadecimal."""
+        return hashlib.sha256(self.matrix.tobytes() + self.pdg.tobytes()).hexdigest()
 
     def mirrored(self, flip_x: NDArray[np.bool_], flip_y: NDArray[np.bool_]) -> Conditions:
         """Conditions reflected in x and y where the flags (N,) say so: the position and the angle change their sign.

@@ -10,17 +10,17 @@ from multiprocessing.connection import wait
 from caloforge.errors import WorkError
 from caloforge.fullsim.job import Job
 from caloforge.fullsim.process import Geant4Process
-from caloforge.fullsim.work import Work
 from caloforge.fullsim.worker import Task
 from caloforge.progress import Advance
+from caloforge.runs.work import Shard, Work
 
 _POLL = 0.5  # seconds between looks at the logs where nothing happens
 
 
 def simulate_shards(
     job: Job,
-    folder: Work,
-    shards: Sequence[tuple[int, int]],
+    work: Work,
+    shards: Sequence[Shard],
     *,
     workers: int,
     environment: Mapping[str, str],
@@ -50,7 +50,7 @@ def simulate_shards(
 
     try:
         for number in range(min(workers, len(queue))):
-            crew.append(Geant4Process(job.detector.toml, job.physics_list, environment, folder.log(number)))
+            crew.append(Geant4Process(job.detector.toml, job.physics_list, environment, work.log(f"geant4-{number}")))
         while crew:
             ready = wait([worker.connection for worker in crew], timeout=_POLL)
             for worker in list(crew):
@@ -63,12 +63,12 @@ def simulate_shards(
                         advance(content[0])
                     elif queue:
                         start, stop = queue.popleft()
-                        worker.send(Task(start, job.conditions(start, stop), job.seed, folder.shard(start, stop)))
+                        worker.send(Task(start, job.conditions(start, stop), job.seed, work.shard(start, stop)))
                     else:
                         dismiss(worker)
                         crew.remove(worker)
                 except WorkError as error:
-                    raise WorkError(f"{error}; {folder.kept(worker.log)}") from error
+                    raise WorkError(f"{error}; {work.kept()}; Geant4's log: {worker.log}") from error
     finally:
         for worker in crew:
             dismiss(worker)

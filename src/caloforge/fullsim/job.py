@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import importlib.util
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -25,6 +24,7 @@ from caloforge.detector import (
 from caloforge.errors import MissingExtraError, RequestError
 from caloforge.fullsim.physics import choose_physics
 from caloforge.random import check_seed
+from caloforge.runs.work import Shard, cut
 from caloforge.showers.asked import asked_conditions
 from caloforge.units import describe
 
@@ -54,15 +54,13 @@ class Job:
             return self.given[start:stop]
         return draw_conditions(self.detector, self.seed, start, stop - start, self.mixture, self.energy)
 
-    def shards(self) -> list[tuple[int, int]]:
+    def shards(self) -> list[Shard]:
         """Return the first event and the end of each shard, in order."""
-        return [(start, min(start + SHARD, self.n)) for start in range(0, self.n, SHARD)]
+        return cut(self.n, SHARD)
 
     def identity(self) -> dict[str, Any]:
         """Return all that an event depends on besides its number and Geant4's tables, as JSON has it."""
-        given = None
-        if self.given is not None:
-            given = hashlib.sha256(self.given.matrix.tobytes() + self.given.pdg.tobytes()).hexdigest()
+        given = None if self.given is None else self.given.digest
         return {
             "detector": self.detector.digest,
             "seed": self.seed,

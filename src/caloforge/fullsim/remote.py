@@ -1,45 +1,32 @@
-"""On a worker of Dask: shards made by Geant4 processes that are kept warm, one a thread.
-
-Orders and answers are plain values, so that neither the scheduler nor a worker without CaloForge stumbles over them.
-"""
+"""On a worker of Dask: shards made by Geant4 processes that are kept warm, one a thread."""
 
 from __future__ import annotations
 
-import platform
 import shutil
-import tempfile
 import threading
 from functools import lru_cache
-from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from caloforge._version import __version__
 from caloforge.detector import Conditions, Detector, detector_from_toml
 from caloforge.detector.materials import elements_of
-from caloforge.errors import CaloForgeError, WorkError, require
+from caloforge.errors import CaloForgeError, WorkError
 from caloforge.fullsim.job import BINDINGS, Job
 from caloforge.fullsim.physics_data import PhysicsData, prepare_physics_data
 from caloforge.fullsim.process import Geant4Process
 from caloforge.fullsim.worker import Task
+from caloforge.processes import installed_versions
+from caloforge.runs.remote import Answer, Order, host, new_folder, refuse_versions
 
 LINGER = 30.0
 """Seconds that a Geant4 without work stays, for the next shard of the same job."""
-
-Order = dict[str, Any]
-Answer = tuple[str, Any, str]
-"""What came of an order: "shard" and the bytes of its file, "failed" or "refused" and why; and what Geant4 printed."""
 
 
 @lru_cache(maxsize=1)
 def versions() -> dict[str, str]:
     """The versions on which showers depend; "none" for a package that is not installed."""
-    try:
-        return {"caloforge": __version__, BINDINGS: version(BINDINGS)}
-    except PackageNotFoundError:
-        return {"caloforge": __version__, BINDINGS: "none"}
+    return {"caloforge": __version__, **installed_versions([BINDINGS])}
 
 
 def make_order(job: Job, tables: str, start: int, stop: int) -> Order:
@@ -59,18 +46,16 @@ def make_order(job: Job, tables: str, start: int, stop: int) -> Order:
 
 def make_shard(order: Order) -> Answer:
     """Carry out an order of :func:`make_order` on this worker."""
-    host = platform.node()
-    for package, wanted in order["versions"].items():
-        found = versions()[package]
-        if found != wanted:
-            return "refused", f"the worker on {host} has {package} {found}, and not {wanted} as here", ""
+    refusal = refuse_versions(order["versions"], versions())
+    if refusal is not None:
+        return refusal
     try:
         with _lock:  # of several threads one prepares the tables
             detector, data = _prepared(order["detector"], order["physics"])
     except CaloForgeError as error:
-        return "refused", f"the worker on {host} has no tables for Geant4: {error}", ""
+        return "refused", f"the worker on {host()} has no tables for Geant4: {error}", ""
     if data.description != order["tables"]:
-        text = f"the worker on {host} has other tables for Geant4 ({data.description}) than here ({order['tables']})"
+        text = f"the worker on {host()} has other tables for Geant4 ({data.description}) than here ({order['tables']})"
         return "refused", text, ""
     conditions = Conditions(detector, np.array(order["conditions"]), np.array(order["pdg"]))
     geant4 = _take(order["detector"], order["physics"], data)
@@ -78,7 +63,7 @@ def make_shard(order: Order) -> Answer:
         content = geant4.make(conditions, order["seed"], order["start"])
     except WorkError as error:
         geant4.end()
-        return "failed", f"on {host}: {error}", geant4.news
+        return "failed", f"on {host()}: {error}", geant4.news
     except BaseException:
         geant4.end()
         raise
@@ -92,10 +77,9 @@ class _Geant4:
     timer: threading.Timer
 
     def __init__(self, toml: str, physics_list: str, data: PhysicsData) -> None:
-        worker = require("distributed", "cluster").get_worker()
         self.made_for = (toml, physics_list, data)
         self.news = ""
-        self._folder = Path(tempfile.mkdtemp(prefix="caloforge-", dir=worker.local_directory))
+        self._folder = new_folder()
         self._process = Geant4Process(toml, physics_list, data.environment, self._folder / "geant4.log")
 
     def make(self, conditions: Conditions, seed: int, start: int) -> bytes:

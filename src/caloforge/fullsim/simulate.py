@@ -15,10 +15,11 @@ from caloforge.errors import RequestError
 from caloforge.fullsim.cluster import simulate_shards_on_cluster
 from caloforge.fullsim.farm import simulate_shards
 from caloforge.fullsim.job import Job, make_job
+from caloforge.fullsim.merge import merge
 from caloforge.fullsim.physics_data import PhysicsData, prepare_physics_data
-from caloforge.fullsim.work import open_work
 from caloforge.processes import available_cores
 from caloforge.progress import progress_bar
+from caloforge.runs.work import open_work
 from caloforge.showers.asked import source_name
 from caloforge.showers.atomic import check_output
 
@@ -84,9 +85,9 @@ def simulate(
     data = prepare_physics_data(job.physics_list, sorted(elements_of(job.detector)))
     identity = job.identity() | {"tables": data.description}
     with ExitStack() as stack:
-        client = None if where is None else stack.enter_context(where.connect())
         work = stack.enter_context(open_work(output, identity, overwrite=overwrite))
-        missing = work.missing(job)
+        client = None if where is None else stack.enter_context(where.connect())
+        missing = work.missing(job.shards(), job.conditions, {"seconds", "geant4"})
         done = job.n - sum(stop - start for start, stop in missing)
         with progress_bar("simulating", job.n, show=progress, done=done) as advance:
             if client is None:
@@ -109,7 +110,7 @@ def simulate(
                     advance=advance,
                     verbose=verbose,
                 )
-        work.merge(job, _provenance(job, data, like), overwrite=overwrite)
+        merge(work, job, _provenance(job, data, like), overwrite=overwrite)
     return output
 
 

@@ -19,8 +19,9 @@ from caloforge.detector import Detector, draw_conditions, load_detector
 from caloforge.errors import MissingExtraError, RequestError
 from caloforge.fullsim import simulate
 from caloforge.generation.engines import ENGINES, choose_engine, load_sampler
-from caloforge.generation.generate import STREAM, generate
+from caloforge.generation.generate import generate
 from caloforge.generation.machine import copy_rate, product_rate
+from caloforge.generation.maker import STREAM
 from caloforge.models.base import Sampler
 from caloforge.models.bundle import WEIGHTS, Bundle, reference_sample, resolve_bundle
 from caloforge.models.neighbour import NEIGHBOURS

@@ -6,33 +6,30 @@ import platform
 import time
 from collections.abc import Generator, Iterator
 from contextlib import closing
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from caloforge.clusters import Cluster, read_cluster
 from caloforge.detector import Detector, Energy, Particle
-from caloforge.errors import RequestError, WorkError
-from caloforge.generation.engines import choose_engine, load_sampler
-from caloforge.generation.request import Block, Request, make_request
+from caloforge.errors import RequestError
+from caloforge.generation.cluster import generate_on_cluster
+from caloforge.generation.engines import choose_engine
+from caloforge.generation.maker import Made, Maker, made_showers
+from caloforge.generation.request import Request, make_request
 from caloforge.generation.workers import ordered
-from caloforge.models.base import Sampler
-from caloforge.models.bundle import read_bundle
-from caloforge.processes import available_cores
+from caloforge.processes import available_cores, installed_versions
 from caloforge.progress import progress_bar
-from caloforge.random import normals
 from caloforge.showers import Showers, ShowerWriter, concatenate
 from caloforge.showers.asked import source_name
 from caloforge.showers.atomic import check_output
 
-STREAM = "noise"
 MOST_IN_MEMORY = 2**30
 """Bytes of cell energies that :func:`generate` returns without an output file; more are refused."""
 
 _Task = tuple[int, NDArray[np.float32]]
-_Made = tuple[NDArray[np.float32], float]
 
 
 def generate(
@@ -46,9 +43,10 @@ def generate(
     energy: Energy | None = None,
     particle: Particle | None = None,
     batch: int = 1000,
-    workers: int = 1,
+    workers: int | None = None,
     engine: str = "auto",
     threads: int | None = None,
+    cluster: str | Path | None = None,
     allow_extrapolation: bool = False,
     overwrite: bool = False,
     progress: bool = False,
@@ -71,11 +69,15 @@ def generate(
         particle: PDG code, or the weight of each code of a mixture, such as ``{11: 3, 22: 1}``; by default the model's
             first that the detector takes.
         batch: showers a call of the model; memory and speed depend on it, the showers do not.
-        workers: processes; each uses one thread. 1 stays in this process.
+        workers: processes; each uses one thread. 1, the default, stays in this process.
         engine: "auto", "onnxruntime" or "torch" ("numpy" for ``neighbour``).
         threads: threads of the engine in this process; all cores by default.
+        cluster: do it on a Dask cluster instead: the address of a scheduler, such as ``tcp://host:8786``, or a YAML
+            file that describes batch jobs (:func:`caloforge.clusters.read_cluster`). The showers are the same. An
+            interrupted call leaves its finished showers in the folder ``.NAME.work`` beside the output, from where the
+            same call goes on. Needs an output, and neither workers nor threads.
         allow_extrapolation: take conditions outside the model's domain, and flag these showers.
-        overwrite: replace an existing output.
+        overwrite: replace an existing output, and throw away an unfinished run on a cluster with other settings.
         progress: draw a bar on the error stream.
 
     Returns:
@@ -83,15 +85,21 @@ def generate(
         ``lhcb-ecal``). The provenance of the output notes two times a shower, both in seconds of one core (wall-clock
         seconds times the threads or workers, whether or not each was busy): ``seconds_per_shower_core`` from the call
         to the last block written, with loading the model, conditions, noise, compression and writing;
-        ``model_seconds_per_shower_core`` inside the model alone.
+        ``model_seconds_per_shower_core`` inside the model alone. On a cluster they are sums over its workers, with the
+        compression there and without the way back.
 
     Raises:
         RequestError: a wrong value, before any work; ``DomainError`` outside the domain, ``FormatError`` for a file.
-        WorkError: the model gave something that is no shower, a worker died, or the disk is full.
+            A cluster that does not answer, or one of its workers with other versions; ``MissingExtraError`` without
+            the extra ``cluster``.
+        WorkError: the model gave something that is no shower, a worker died, or the disk is full. Dask does the work
+            of a dead worker of a cluster again.
     """
     started = time.perf_counter()
     if output is not None:
         output = check_output(output, overwrite=overwrite)
+    where = None if cluster is None else _read_cluster(cluster, output, workers, threads)
+    workers = 1 if workers is None else workers
     if workers < 1 or (threads is not None and threads < 1):
         raise RequestError(f"workers and threads must be at least 1; got {workers} and {threads}")
     if workers > 1 and threads not in (None, 1):
@@ -116,6 +124,10 @@ def generate(
     if threads is None:
         threads = 1 if workers > 1 else available_cores()
     request.check_domain()
+    if output is not None and where is not None:
+        facts = _provenance(request, engine, 1, 0, like)
+        generate_on_cluster(request, engine, output, where, facts, overwrite=overwrite, progress=progress)
+        return output
     run = _Run(request, engine, threads, workers)
     with progress_bar("generating", request.n, show=progress) as advance, closing(run.showers()) as blocks:
         if output is None:
@@ -135,6 +147,16 @@ def generate(
                 model_seconds_per_shower_core=run.seconds * threads / request.n,
             )
     return output
+
+
+def _read_cluster(cluster: str | Path, output: str | Path | None, workers: int | None, threads: int | None) -> Cluster:
+    if workers is not None or threads is not None:
+        raise RequestError(
+            "workers and threads are those of this machine, of which a cluster needs none; leave out one of them"
+        )
+    if output is None:
+        raise RequestError("a cluster writes to a file; give an output")
+    return read_cluster(cluster)
 
 
 class _Run:
@@ -158,61 +180,29 @@ class _Run:
         made = self._made()
         for block, (energies, seconds) in zip(self._request.blocks(), made, strict=True):
             self.seconds += seconds
-            yield self._validated(block, energies)
+            yield made_showers(block, energies, self._request.bundle.path.name)
 
-    def _made(self) -> Iterator[_Made]:
+    def _made(self) -> Iterator[Made]:
         tasks = ((block.start, block.conditions.inputs) for block in self._request.blocks())
         if self._workers > 1:
             yield from ordered(_work, tasks, self._workers, _prepare, self._arguments)
         else:
-            worker = _Worker(*self._arguments)
+            maker = Maker(*self._arguments)
             for task in tasks:
-                yield worker.make(task)
-
-    def _validated(self, block: Block, energies: NDArray[np.float32]) -> Showers:
-        try:
-            return Showers(self._request.detector, block.conditions, energies, extrapolated=block.outside)
-        except RequestError as error:
-            name = self._request.bundle.path.name
-            raise WorkError(f"the model {name} gave something that is no shower: {error}") from error
+                yield maker.make(*task)
 
 
-class _Worker:
-    """A loaded sampler and what it needs to make the showers of a stretch of events."""
-
-    def __init__(self, path: str, digest: str, engine: str, threads: int, seed: int, batch: int) -> None:
-        bundle = read_bundle(path)
-        if bundle.digest != digest:
-            raise WorkError(f"{path} changed while showers were generated from it; generate again")
-        self._sampler: Sampler = load_sampler(bundle, engine, threads)
-        self._seed = seed
-        self._batch = batch
-
-    def make(self, task: _Task) -> _Made:
-        """Return the energies of the task's events and the seconds spent inside the model."""
-        first, conditions = task
-        parts = []
-        seconds = 0.0
-        for start in range(0, len(conditions), self._batch):
-            rows = conditions[start : start + self._batch]
-            noise = normals(self._seed, STREAM, first + start, len(rows), self._sampler.noise_width)
-            before = time.perf_counter()
-            parts.append(self._sampler.sample(rows, noise))
-            seconds += time.perf_counter() - before
-        return np.concatenate(parts), seconds
-
-
-_worker: _Worker | None = None
+_maker: Maker | None = None
 
 
 def _prepare(*arguments: Any) -> None:
-    global _worker  # one sampler a process, loaded once
-    _worker = _Worker(*arguments)
+    global _maker  # one a process, loaded once
+    _maker = Maker(*arguments)
 
 
-def _work(task: _Task) -> _Made:
-    assert _worker is not None
-    return _worker.make(task)
+def _work(task: _Task) -> Made:
+    assert _maker is not None
+    return _maker.make(*task)
 
 
 def _provenance(request: Request, engine: str, threads: int, workers: int, like: str | Path | None) -> dict[str, Any]:
@@ -229,15 +219,5 @@ def _provenance(request: Request, engine: str, threads: int, workers: int, like:
         "threads": threads,
         "workers": workers,
         "batch": request.batch,
-        "versions": {"python": platform.python_version(), **_versions(("numpy", "scipy", engine))},
+        "versions": {"python": platform.python_version(), **installed_versions(["numpy", "scipy", engine])},
     }
-
-
-def _versions(packages: tuple[str, ...]) -> dict[str, str]:
-    found = {}
-    for package in packages:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            found[package] = "unknown"
-    return found

@@ -23,9 +23,13 @@ from caloforge.detector import (
 from caloforge.errors import DomainError, RequestError
 from caloforge.models.bundle import Bundle, resolve_bundle
 from caloforge.random import check_seed
+from caloforge.runs.work import Shard, cut
+from caloforge.showers.arrays import WHOLE_CHUNKS
 from caloforge.showers.asked import asked_conditions
 
 BLOCK = 1000
+SHARD = 4 * WHOLE_CHUNKS
+"""Showers of a shard on a cluster: seconds of work, and whole chunks, which are joined without being unpacked."""
 _MOST_BYTES = 64 * 2**20
 
 
@@ -36,6 +40,13 @@ class Block:
     start: int
     conditions: Conditions
     outside: NDArray[np.bool_] | None
+
+    def parts(self, size: int) -> Iterator[Block]:
+        """Yield the same events in order, ``size`` at a time."""
+        for start in range(0, len(self.conditions), size):
+            rows = slice(start, start + size)
+            outside = None if self.outside is None else self.outside[rows]
+            yield Block(self.start + start, self.conditions[rows], outside)
 
 
 @dataclass(frozen=True)
@@ -62,6 +73,10 @@ class Request:
         if self.given is not None:
             return self.given[start:stop]
         return draw_conditions(self.detector, self.seed, start, stop - start, self.mixture, self.energy)
+
+    def shards(self) -> list[Shard]:
+        """Return the first event and the end of each shard, in order."""
+        return cut(self.n, SHARD)
 
     def check_domain(self) -> None:
         """Refuse conditions outside the model's domain before any work.
@@ -90,14 +105,22 @@ class Request:
         Raises:
             DomainError: conditions outside, without ``allow_extrapolation``.
         """
+        for start in range(0, self.n, self.block):
+            yield self.stretch(start, min(start + self.block, self.n))
+
+    def stretch(self, start: int, stop: int) -> Block:
+        """Return the events ``start`` to ``stop``, checked against the model's domain.
+
+        Raises:
+            DomainError: conditions outside, without ``allow_extrapolation``.
+        """
         domain = self.bundle.domain
         low, high = np.array(domain.low), np.array(domain.high)
-        for start in range(0, self.n, self.block):
-            conditions = self.conditions(start, min(start + self.block, self.n))
-            outside = check_domain(
-                conditions, low, high, domain.particles, first=start, allow_extrapolation=self.allow_extrapolation
-            )
-            yield Block(start, conditions, outside if self.allow_extrapolation else None)
+        conditions = self.conditions(start, stop)
+        outside = check_domain(
+            conditions, low, high, domain.particles, first=start, allow_extrapolation=self.allow_extrapolation
+        )
+        return Block(start, conditions, outside if self.allow_extrapolation else None)
 
 
 def make_request(

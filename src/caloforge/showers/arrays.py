@@ -6,6 +6,7 @@ import math
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -19,6 +20,8 @@ from caloforge.showers.interrupts import ctrl_c_waits
 MAGIC = b"\x89HDF\r\n\x1a\n"
 _T = TypeVar("_T")
 _CHUNK_ROWS = 256
+WHOLE_CHUNKS = 4 * _CHUNK_ROWS
+"""Rows of a chunk of one number a shower, and so a multiple of the rows of every chunk."""
 _BLOCK_NUMBERS = 2**24
 _KINDS = {"fiu": "real numbers", "iu": "whole numbers", "b": "truth values"}
 
@@ -136,7 +139,7 @@ def new_array(file: h5py.File, name: str, rows: int, shape: tuple[int, ...], dty
         name,
         shape=(rows, *shape),
         maxshape=(None, *shape),
-        chunks=(_CHUNK_ROWS, *shape) if shape else (4 * _CHUNK_ROWS,),
+        chunks=(_CHUNK_ROWS, *shape) if shape else (WHOLE_CHUNKS,),
         dtype=dtype,
         compression="gzip",
         compression_opts=1,
@@ -160,6 +163,38 @@ def append_rows(file: h5py.File, path: Path, start: int, columns: Mapping[str, N
             file.flush()
     except OSError as error:
         raise not_written(path, error) from error
+
+
+def copy_rows(source: h5py.File, file: h5py.File, path: Path, start: int, names: Iterable[str]) -> None:
+    """Copy all rows of the arrays ``names`` to the rows from ``start`` on, chunk by chunk, compressed as they are.
+
+    Args:
+        source: a file whose arrays :func:`new_array` made, such as ``append_rows`` fills.
+        start: a multiple of :data:`WHOLE_CHUNKS`.
+
+    Raises:
+        FormatError: an array of the source has other chunks or compression, or a chunk that cannot be read.
+        WorkError: the file cannot be written, for instance because the disk is full.
+    """
+    for name in names:
+        theirs = source[name]
+        try:
+            with ctrl_c_waits():
+                array = file[name] if name in file else new_array(file, name, start, theirs.shape[1:], theirs.dtype)
+                if _layout(theirs) != _layout(array):
+                    raise FormatError(f"{source.filename}: {name!r} is not laid out as this CaloForge does it")
+                array.resize(start + len(theirs), axis=0)
+                for number in range(theirs.id.get_num_chunks()):
+                    offset = theirs.id.get_chunk_info(number).chunk_offset
+                    filters, content = guarded(source.filename, partial(theirs.id.read_direct_chunk, offset))
+                    array.id.write_direct_chunk((start + offset[0], *offset[1:]), content, filters)
+        except OSError as error:
+            raise not_written(path, error) from error
+
+
+def _layout(array: h5py.Dataset) -> tuple[object, ...]:
+    """All that the meaning of a compressed chunk depends on."""
+    return array.dtype, array.chunks, array.compression, array.shuffle, array.fletcher32, array.scaleoffset
 
 
 def write_arrays(path: Path, blocks: Iterable[Mapping[str, NDArray[Any]]], *, overwrite: bool) -> None:

@@ -48,6 +48,14 @@ def partial_name(path: Path) -> Path:
     return path.with_name(f".{path.name}.partial-{os.getpid()}")
 
 
+def no_place(folder: Path, error: OSError) -> WorkError:
+    """The error for a folder in which no file can be made."""
+    return WorkError(
+        f"cannot write into the folder {folder} ({error.strerror}); "
+        "check its permissions, or choose another place for the output"
+    )
+
+
 @contextmanager
 def atomic_output(path: str | Path, *, overwrite: bool) -> Iterator[Path]:
     """Hand out a temporary name in the folder of ``path``; rename it when the block ends well, else remove it.
@@ -61,10 +69,7 @@ def atomic_output(path: str | Path, *, overwrite: bool) -> Iterator[Path]:
     try:
         partial.touch()
     except OSError as error:
-        raise WorkError(
-            f"cannot write into the folder {path.parent} ({error.strerror}); "
-            "check its permissions, or choose another place for the output"
-        ) from error
+        raise no_place(path.parent, error) from error
     try:
         yield partial
         check_output(path, overwrite=overwrite)

@@ -24,9 +24,11 @@ from caloforge._version import __version__
 from caloforge.detector import Conditions, Detector, detector_from_toml, from_file_form, load_detector
 from caloforge.errors import FormatError, RequestError
 from caloforge.showers.arrays import (
+    WHOLE_CHUNKS,
     append_rows,
     block_rows,
     check_array,
+    copy_rows,
     count_rows,
     guarded,
     new_array,
@@ -127,8 +129,7 @@ class ShowerWriter:
         }
         for name in _OPTIONAL:
             values = getattr(showers, name)
-            if self._length and (values is not None) != (name in self._file):
-                raise RequestError(f"either every block of a file has {name} or none")
+            self._check_optional(name, values is not None)
             if values is not None:
                 columns[name] = values
         # Flags may begin with any block: earlier rows, and later blocks without flags, read as False.
@@ -137,6 +138,35 @@ class ShowerWriter:
             columns[_FLAGS] = np.zeros(len(showers), dtype=np.bool_) if flags is None else flags
         append_rows(self._file, self.path, self._length, columns)
         self._length += len(showers)
+
+    def append_file(self, file: ShowerFile) -> None:
+        """Add all showers of a file that a :class:`ShowerWriter` wrote, as they are compressed there.
+
+        Their energies are neither unpacked nor checked. The showers before it must fill whole chunks: a multiple of
+        :data:`caloforge.showers.arrays.WHOLE_CHUNKS`.
+
+        Raises:
+            RequestError: another number of showers before it, another detector, or an optional array that some have and
+                others have not; ``FormatError`` for a file of another layout, or a damaged one.
+            WorkError: the file cannot be written, for instance because the disk is full.
+        """
+        if self._file is None:
+            raise RequestError("append to a ShowerWriter inside its with block only")
+        if file.detector != self.detector:
+            raise RequestError(f"the file holds showers of {self.detector.name}, {file.path} those of another detector")
+        if self._length % WHOLE_CHUNKS:
+            raise RequestError(f"a file can follow a multiple of {WHOLE_CHUNKS} showers; there are {self._length}")
+        theirs = file._file
+        for name in (*_OPTIONAL, _FLAGS):
+            self._check_optional(name, name in theirs)
+        names = [name for name in (*_REQUIRED, *_OPTIONAL, _FLAGS) if name in theirs]
+        copy_rows(theirs, self._file, self.path, self._length, names)
+        self._length += len(file)
+
+    def _check_optional(self, name: str, given: bool) -> None:
+        assert self._file is not None
+        if self._length and given != (name in self._file):
+            raise RequestError(f"either every block of a file has {name} or none")
 
     def note(self, **facts: Any) -> None:
         """Add facts to the provenance that are known only after the work, such as the time it took.
