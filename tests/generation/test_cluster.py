@@ -113,9 +113,9 @@ def test_the_same_file_with_a_worker_and_the_parent_killed(
     assert 0 < len(done) < N // SHARD
     assert not output.exists()
 
-    process = start("caloforge", *line, "-o", output, "--cluster", address)
     with client_of(address) as client:
         pids = client.run(os.getpid)
+        process = start("caloforge", *line, "-o", output, "--cluster", address)
         wait_for(lambda: len(shards(output)) > len(done) or process.poll() is not None)
         victim = next(pids[worker] for worker, tasks in client.processing().items() if tasks)
     again = shards(output)

@@ -23,6 +23,7 @@ from caloforge.showers.arrays import WHOLE_CHUNKS
 _Settings = tuple[str, str, int, int]
 
 
+@lru_cache(maxsize=1)
 def versions(engine: str) -> dict[str, str]:
     """The versions on which showers depend; "none" for a package that is not installed."""
     return {"caloforge": __version__, **installed_versions(["numpy", "scipy", engine])}
