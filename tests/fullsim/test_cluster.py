@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 import signal
 import subprocess
 import sys
 import threading
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,27 +18,16 @@ from caloforge.fullsim import remote, simulate
 from caloforge.fullsim.physics_data import PhysicsData
 from caloforge.runs.work import work_folder
 from caloforge.showers import load
+from dask_helpers import PATIENCE, Start, StartDask, client_of, hidden_on_workers, wait_for
 
 dask = pytest.importorskip("dask", reason="needs pip install 'caloforge[cluster]'")
-distributed = pytest.importorskip("distributed", reason="needs pip install 'caloforge[cluster]'")
-
-PATIENCE = 120.0
 SameFiles = Callable[[Path, Path], None]
-Start = Callable[..., subprocess.Popen[str]]
-StartDask = Callable[..., tuple[subprocess.Popen[str], str]]
 
 # A batch system of one machine: a job is a group of processes, and its id the number of that group.
 SBATCH = (
     '#!/bin/sh\nsetsid sh -c "$(cat "$1")" > "$0.log" 2>&1 &\necho $! >> "$0.jobs"\necho "Submitted batch job $!"\n'
 )
 SCANCEL = '#!/bin/sh\nkill -9 -- "-$1"\n'
-
-
-def wait_for(condition: Callable[[], object]) -> None:
-    end = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < end, f"still waiting after {PATIENCE} s"
-        time.sleep(0.02)
 
 
 def is_gone(pid: int) -> bool:
@@ -59,13 +45,6 @@ def shards(output: Path) -> list[Path]:
 def address(geant4: None, start_dask: StartDask) -> str:
     """A scheduler with two workers, each with one thread."""
     return start_dask(workers=2)[1]
-
-
-@contextmanager
-def client_of(address: str) -> Iterator[Any]:
-    with distributed.Client(address) as client:
-        client.wait_for_workers(2, timeout=PATIENCE)
-        yield client
 
 
 def start_run(start: Start, small: Path, output: Path, address: str, n: int) -> subprocess.Popen[str]:
@@ -167,19 +146,9 @@ def test_a_worker_that_differs_is_refused(
         with pytest.raises(RequestError, match=r"has other tables for Geant4 \(.+\) than here \(other tables\)"):
             simulate(small, 5, output=output, cluster=address, overwrite=True)
 
-    def hide() -> None:
-        modules: dict[str, Any] = sys.modules
-        modules["hidden"] = importlib.import_module("caloforge.fullsim.remote")
-        modules["caloforge.fullsim.remote"] = None  # as if it could not be imported
-
-    def show() -> None:
-        sys.modules["caloforge.fullsim.remote"] = sys.modules.pop("hidden")
-
-    with client_of(address) as client:
-        client.run(hide)
-        with pytest.raises(RequestError, match=r"cannot import CaloForge \(.+\); install caloforge\[fullsim,cluster\]"):
-            simulate(small, 5, output=output, cluster=address, overwrite=True)
-        client.run(show)
+    missing = pytest.raises(RequestError, match=r"cannot import CaloForge \(.+\); install caloforge\[fullsim,cluster\]")
+    with hidden_on_workers(address, "caloforge.fullsim.remote"), missing:
+        simulate(small, 5, output=output, cluster=address, overwrite=True)
     assert not output.exists()
 
 

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 import os
 import resource
 import signal
-import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -27,22 +23,11 @@ from caloforge.generation.request import SHARD
 from caloforge.models.neighbour import fit_neighbour
 from caloforge.runs.work import Work, work_folder
 from caloforge.showers import Showers, load, save
+from dask_helpers import PATIENCE, Start, StartDask, client_of, hidden_on_workers, wait_for
 
-distributed = pytest.importorskip("distributed", reason="needs pip install 'caloforge[cluster]'")
-
-PATIENCE = 120.0
 N = 60 * SHARD + 100
 MEASURED = ("threads", "workers", "seconds_per_shower_core", "model_seconds_per_shower_core")
-Start = Callable[..., subprocess.Popen[str]]
-StartDask = Callable[..., tuple[subprocess.Popen[str], str]]
 on_linux = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="reads /proc, which only Linux has")
-
-
-def wait_for(condition: Callable[[], object]) -> None:
-    end = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < end, f"still waiting after {PATIENCE} s"
-        time.sleep(0.01)
 
 
 def shards(output: Path) -> dict[str, int]:
@@ -75,13 +60,6 @@ def assert_same(path: Path, other: Path) -> None:
 def address(start_dask: StartDask) -> str:
     """A scheduler with two workers, each with one thread."""
     return start_dask(workers=2)[1]
-
-
-@contextmanager
-def client_of(address: str) -> Iterator[Any]:
-    with distributed.Client(address) as client:
-        client.wait_for_workers(2, timeout=PATIENCE)
-        yield client
 
 
 @pytest.fixture(scope="module")
@@ -221,19 +199,9 @@ def test_a_worker_that_differs_is_refused(
             with pytest.raises(RequestError, match=rf"the worker on \S+ has {package} \S+, and not 9\.9 as here"):
                 generate(n=5, model=tiny_model, output=output, cluster=address)
 
-    def hide() -> None:
-        modules: dict[str, Any] = sys.modules
-        modules["hidden"] = importlib.import_module("caloforge.generation.remote")
-        modules["caloforge.generation.remote"] = None  # as if it could not be imported
-
-    def show() -> None:
-        sys.modules["caloforge.generation.remote"] = sys.modules.pop("hidden")
-
-    with client_of(address) as client:
-        client.run(hide)
-        with pytest.raises(RequestError, match=r"cannot import CaloForge \(.+\); install caloforge\[cluster\] there"):
-            generate(n=5, model=tiny_model, output=output, cluster=address)
-        client.run(show)
+    missing = pytest.raises(RequestError, match=r"cannot import CaloForge \(.+\); install caloforge\[cluster\] there")
+    with hidden_on_workers(address, "caloforge.generation.remote"), missing:
+        generate(n=5, model=tiny_model, output=output, cluster=address)
     assert not list(tmp_path.iterdir())
 
 

@@ -1,7 +1,7 @@
 """Functions of which onnxruntime gives the same bits wherever in an array a number stands, and fast.
 
 Its Log gives other bits to the last numbers of an array, so that a shower would depend on its place in the batch; its
-Asinh takes four times as long as the one here, its Sinh fifteen times.
+Asinh takes five times as long as the one here, its Sinh 37 times (measured with onnxruntime 1.31).
 """
 
 from __future__ import annotations
