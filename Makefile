@@ -41,7 +41,7 @@ $(STAMPS)/core: $(STAMPS)/venv pyproject.toml constraints.txt
 	touch $@
 
 $(STAMPS)/dev: $(STAMPS)/venv pyproject.toml constraints.txt
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[train,fullsim,cluster,root,parquet,test]'
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[train,openvino,fullsim,cluster,root,parquet,test]'
 	touch $(STAMPS)/core $@
 
 clean:

@@ -75,14 +75,19 @@ def showers(make_showers: Callable[..., Showers]) -> Showers:
     return make_showers(40)
 
 
-@pytest.fixture(scope="session")
-def geant4(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Skips where Geant4's bindings are not installed; built-in tables go to a cache of the tests' own."""
-    if importlib.util.find_spec("geant4_pybind") is None:
-        pytest.skip("geant4_pybind is not installed: pip install 'caloforge[fullsim]'")
+@pytest.fixture(scope="session", autouse=True)
+def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """A cache of the tests' own: of Geant4's tables, and of the engines that were fastest."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
         yield
+
+
+@pytest.fixture(scope="session")
+def geant4() -> None:
+    """Skips where Geant4's bindings are not installed."""
+    if importlib.util.find_spec("geant4_pybind") is None:
+        pytest.skip("geant4_pybind is not installed: pip install 'caloforge[fullsim]'")
 
 
 @pytest.fixture(scope="module")

@@ -23,6 +23,7 @@ ORDER = (
     "random",
     "progress",
     "processes",
+    "cache",
     "clusters",
     "detector",
     "showers",

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 import caloforge
+from caloforge.cache import absent, cache_folder, write_files
 from caloforge.errors import RequestError
 from caloforge.fullsim import datasets
-from caloforge.fullsim.cache import absent, cache_folder, write_files
 from caloforge.fullsim.physics_data import PhysicsData, prepare_physics_data, tables_folder
 
 ELECTRONS = "G4EmStandardPhysics_option1"
@@ -183,7 +183,7 @@ def test_an_unknown_physics_list() -> None:
 
 def test_a_cache_that_cannot_be_written(geant4: None, tmp_path: Path) -> None:
     (tmp_path / "cache").write_text("a file where a folder should be")
-    with pytest.raises(RequestError, match="cannot write physics tables to .* set XDG_CACHE_HOME"):
+    with pytest.raises(RequestError, match="cannot write to .* set XDG_CACHE_HOME"):
         prepare_physics_data(ELECTRONS, [6])
 
 

@@ -44,6 +44,7 @@ def contents(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     provenance = json.loads(attributes.pop("provenance"))
     for name in MEASURED:
         assert provenance.pop(name) > 0
+    provenance.pop("step_seconds_per_shower", None)
     return arrays, {**attributes, "provenance": provenance}
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -15,7 +15,10 @@ import pytest
 from caloforge.detector import Detector, detector_from_toml, draw_conditions
 from caloforge.errors import CaloForgeError, DomainError, FormatError, RequestError, WorkError
 from caloforge.generation import generate, load_sampler
+from caloforge.generation.choice import choose_engine
 from caloforge.generation.request import Request, make_request
+from caloforge.generation.rows import Made
+from caloforge.generation.run import Run
 from caloforge.models.bundle import read_bundle
 from caloforge.models.neighbour import fit_neighbour
 from caloforge.random import normals
@@ -90,33 +93,36 @@ def test_the_file_says_how_it_was_made(tiny_model: Path, tmp_path: Path) -> None
     with ShowerFile(tmp_path / "fast.h5") as file:
         facts = file.provenance
     assert facts["model"]["digest"] == read_bundle(tiny_model).digest
-    assert (facts["seed"], facts["engine"], facts["conditions"]) == (5, "onnxruntime", "drawn")
+    engine = facts["engine"]
+    assert (facts["seed"], engine, facts["conditions"]) == (5, choose_engine(read_bundle(tiny_model)), "drawn")
     assert 0 < facts["model_seconds_per_shower_core"] < facts["seconds_per_shower_core"]
-    assert {"python", "numpy", "onnxruntime"} <= set(facts["versions"])
+    assert set(facts["step_seconds_per_shower"]) == {"conditions", "noise", "model", "writing"}
+    assert {"python", "numpy", engine} <= set(facts["versions"])
 
 
-@pytest.mark.parametrize(
-    ("threads", "workers", "model_seconds", "seconds"), [(1, 1, 0.04, 0.06), (4, 1, 0.16, 0.24), (1, 3, 0.04, 0.18)]
-)
+@pytest.mark.parametrize(("threads", "workers", "seconds"), [(1, 1, 0.06), (4, 1, 0.24), (1, 3, 0.18)])
 def test_times_are_those_of_one_core(
     tiny_model: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     threads: int,
     workers: int,
-    model_seconds: float,
     seconds: float,
 ) -> None:
-    """0.6 s of wall-clock time in all for 10 showers; 0.4 s inside the model, the sum over workers."""
+    """0.6 s of wall-clock time in all for 10 showers; 0.4 s inside the model and 0.1 s for noise, sums over threads."""
     clock = iter([100.0, 100.6])
     monkeypatch.setattr(module, "time", SimpleNamespace(perf_counter=lambda: next(clock)))
 
-    made = [(np.ones((10, 900), dtype=np.float32), 0.4)]
-    monkeypatch.setattr(module._Run, "_made", lambda self: iter(made))
+    def make(run: Run, tasks: Iterator[object]) -> Iterator[Made]:
+        for _ in tasks:
+            yield Made(np.ones((10, 900), dtype=np.float32), 0.1, 0.4)
+
+    monkeypatch.setattr(Run, "_made", make)
     generate(n=10, model=tiny_model, output=tmp_path / "fast.h5", threads=threads, workers=workers)
     with ShowerFile(tmp_path / "fast.h5") as file:
         facts = file.provenance
-    assert facts["model_seconds_per_shower_core"] == pytest.approx(model_seconds)
+    assert facts["model_seconds_per_shower_core"] == pytest.approx(0.04)
+    assert facts["step_seconds_per_shower"]["noise"] == pytest.approx(0.01)
     assert facts["seconds_per_shower_core"] == pytest.approx(seconds)
 
 
@@ -194,7 +200,7 @@ def test_an_existing_output_is_kept(tiny_model: Path, tmp_path: Path) -> None:
         ({"workers": 0}, RequestError, "workers"),
         ({"threads": 0}, RequestError, "threads"),
         ({"workers": 2, "threads": 2}, RequestError, "one thread each"),
-        ({"engine": "tensorflow"}, RequestError, "auto, onnxruntime, torch"),
+        ({"engine": "tensorflow"}, RequestError, "auto, onnxruntime, openvino, openvino-bf16, torch"),
         ({"energy": (5e3, 4e3)}, RequestError, "ascending"),
         ({"energy": (5e4, 5e5)}, DomainError, "100 GeV"),
         ({"particle": 22}, DomainError, "22"),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,7 +9,8 @@ import numpy as np
 
 from caloforge.detector import draw_conditions
 from caloforge.errors import RequestError, WorkError
-from caloforge.generation.engines import ENGINES, GRAPH, load_sampler
+from caloforge.generation.engines import ENGINES, start_engine
+from caloforge.generation.graphs import GRAPH
 from caloforge.models.base import PARITY
 from caloforge.models.bundle import Bundle, read_bundle
 from caloforge.random import normals
@@ -63,11 +63,11 @@ def export(model: str | Path, output: str | Path, *, overwrite: bool = False) ->
 
 
 def _parity(bundle: Bundle) -> float | None:
-    load_sampler(bundle, "onnxruntime", 1)  # a damaged graph is refused with or without torch
-    if "torch" not in ENGINES[bundle.family] or importlib.util.find_spec("torch") is None:
+    start_engine("onnxruntime", bundle, 1)  # a damaged graph is refused with or without torch
+    if not ENGINES["torch"].installed:
         return None
     conditions = draw_conditions(bundle.detector, 0, 0, EVENTS, dict.fromkeys(bundle.domain.particles, 1.0)).inputs
     noise = normals(0, "noise", 0, EVENTS, bundle.noise_width)
-    ours, theirs = (load_sampler(bundle, engine, 1).sample(conditions, noise) for engine in ("onnxruntime", "torch"))
+    ours, theirs = (start_engine(engine, bundle, 1).sample(conditions, noise) for engine in ("onnxruntime", "torch"))
     hottest = np.maximum(ours.max(axis=1), theirs.max(axis=1)).clip(1e-6)
     return float((np.abs(ours - theirs).max(axis=1) / hottest).max())

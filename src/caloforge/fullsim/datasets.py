@@ -8,8 +8,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from caloforge.cache import absent
 from caloforge.errors import RequestError
-from caloforge.fullsim.cache import absent
 
 DATA_DIR = "GEANT4_DATA_DIR"
 

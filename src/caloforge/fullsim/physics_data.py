@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
+from caloforge.cache import absent, cache_folder, write_files
 from caloforge.detector import Detector, load_detector
 from caloforge.detector.materials import elements_of
 from caloforge.errors import MissingExtraError, RequestError, unknown_name
 from caloforge.fullsim import bremsstrahlung, datasets, neutrons, photoelectric
-from caloforge.fullsim.cache import absent, cache_folder, write_files
 from caloforge.fullsim.datasets import Dataset, Found
 from caloforge.fullsim.physics import PHYSICS_LISTS, widest_physics
 

@@ -18,14 +18,15 @@ import numpy as np
 from caloforge.detector import Detector, draw_conditions, load_detector
 from caloforge.errors import MissingExtraError, RequestError
 from caloforge.fullsim import simulate
-from caloforge.generation.engines import ENGINES, choose_engine, load_sampler
+from caloforge.generation.choice import choose_engine, load_sampler
+from caloforge.generation.engines import engines_of
 from caloforge.generation.generate import generate
 from caloforge.generation.machine import copy_rate, product_rate
 from caloforge.generation.maker import STREAM
 from caloforge.models.base import Sampler
 from caloforge.models.bundle import WEIGHTS, Bundle, reference_sample, resolve_bundle
 from caloforge.models.neighbour import NEIGHBOURS
-from caloforge.processes import available_cores
+from caloforge.processes import available_cores, processor_name
 from caloforge.random import normals
 from caloforge.showers import ShowerFile
 
@@ -210,7 +211,7 @@ def bench(
     return Bench(
         detector=described.name,
         model={"name": bundle.path.name, "family": bundle.family, "digest": bundle.digest},
-        machine={"processor": _processor(), "cores": cores, "python": platform.python_version()},
+        machine={"processor": processor_name(), "cores": cores, "python": platform.python_version()},
         timings=tuple(timings),
         own_processes=tuple(own),
         roofline=roofline,
@@ -295,7 +296,7 @@ def _roofline(bundle: Bundle, timings: Sequence[Timing]) -> Roofline | None:
 def _engines(bundle: Bundle, engine: str | None) -> list[str]:
     if engine is not None:
         return [choose_engine(bundle, engine)]
-    return [name for name in ENGINES[bundle.family] if importlib.util.find_spec(name) is not None]
+    return [name for name, item in engines_of(bundle.family).items() if item.installed]
 
 
 def _time_model(bundle: Bundle, sampler: Sampler, engine: str, threads: int, batch: int) -> Timing:
@@ -347,12 +348,3 @@ def _timing(
 ) -> Timing:
     low, median, high = (float(value) * 1e3 / n for value in np.percentile(seconds, [25, 50, 75]))
     return Timing(what, engine, threads, workers, batch, median, low, high, len(seconds))
-
-
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        lines = []
-    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or platform.machine()

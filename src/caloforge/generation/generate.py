@@ -4,22 +4,18 @@ from __future__ import annotations
 
 import platform
 import time
-from collections.abc import Generator, Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from caloforge.clusters import Cluster, read_cluster
 from caloforge.detector import Detector, Energy, Particle
 from caloforge.errors import RequestError
+from caloforge.generation.choice import choose_engine
 from caloforge.generation.cluster import generate_on_cluster
-from caloforge.generation.engines import choose_engine
-from caloforge.generation.maker import Made, Maker, made_showers
+from caloforge.generation.engines import ENGINES
 from caloforge.generation.request import Request, make_request
-from caloforge.generation.workers import ordered
+from caloforge.generation.run import Run
 from caloforge.processes import available_cores, installed_versions
 from caloforge.progress import progress_bar
 from caloforge.showers import Showers, ShowerWriter, concatenate
@@ -28,8 +24,6 @@ from caloforge.showers.atomic import check_output
 
 MOST_IN_MEMORY = 2**30
 """Bytes of cell energies that :func:`generate` returns without an output file; more are refused."""
-
-_Task = tuple[int, NDArray[np.float32]]
 
 
 def generate(
@@ -53,8 +47,9 @@ def generate(
 ) -> Showers | Path:
     """Generate showers with a trained model.
 
-    Event i of a seed is the same alone, in any batch and on any worker: bit for bit with onnxruntime and for
-    ``neighbour``, within 1e-5 with torch.
+    Event i of a seed is the same alone, in any batch and on any worker: bit for bit with onnxruntime, OpenVINO and for
+    ``neighbour``, within 1e-5 with torch. From one engine to another it is the same within 1e-5, but for openvino-bf16,
+    whose products of matrices have 8 significant bits.
 
     Args:
         detector: name of a shipped detector, path of a TOML file, or a detector. Conditions are drawn from its ranges
@@ -70,8 +65,10 @@ def generate(
             first that the detector takes.
         batch: showers a call of the model; memory and speed depend on it, the showers do not.
         workers: processes; each uses one thread. 1, the default, stays in this process.
-        engine: "auto", "onnxruntime" or "torch" ("numpy" for ``neighbour``).
-        threads: threads of the engine in this process; all cores by default.
+        engine: "onnxruntime", "openvino", "openvino-bf16" or "torch" ("numpy" for ``neighbour``), or "auto": of the
+            first two, as far as they are installed, the one that was faster on this machine when it was first asked.
+        threads: threads of the engine in this process; all cores by default. With more than one, blocks are written
+            while the next are made.
         cluster: do it on a Dask cluster instead: the address of a scheduler, such as ``tcp://host:8786``, or a YAML
             file that describes batch jobs (:func:`caloforge.clusters.read_cluster`). The showers are the same. An
             interrupted call leaves its finished showers in the folder ``.NAME.work`` beside the output, from where the
@@ -82,11 +79,12 @@ def generate(
 
     Returns:
         The path of the output, or the showers where there is none (at most 1 GiB of cell energies, 298,261 showers of
-        ``lhcb-ecal``). The provenance of the output notes two times a shower, both in seconds of one core (wall-clock
-        seconds times the threads or workers, whether or not each was busy): ``seconds_per_shower_core`` from the call
-        to the last block written, with loading the model, conditions, noise, compression and writing;
-        ``model_seconds_per_shower_core`` inside the model alone. On a cluster they are sums over its workers, with the
-        compression there and without the way back.
+        ``lhcb-ecal``). The provenance of the output notes two times a shower: ``seconds_per_shower_core``, in seconds
+        of one core (wall-clock seconds times the threads or workers, whether or not each was busy), from the call to
+        the last block written, with loading the model, conditions, noise, compression and writing;
+        ``model_seconds_per_shower_core``, added up over the threads, inside the model alone. On a cluster they are
+        sums over its workers, with the compression there and without the way back. Here
+        ``step_seconds_per_shower`` has conditions, noise, model and writing, each added up over the threads.
 
     Raises:
         RequestError: a wrong value, before any work; ``DomainError`` outside the domain, ``FormatError`` for a file.
@@ -128,7 +126,7 @@ def generate(
         facts = _provenance(request, engine, 1, 0, like)
         generate_on_cluster(request, engine, output, where, facts, overwrite=overwrite, progress=progress)
         return output
-    run = _Run(request, engine, threads, workers)
+    run = Run(request, engine, threads, workers)
     with progress_bar("generating", request.n, show=progress) as advance, closing(run.showers()) as blocks:
         if output is None:
             parts = []
@@ -139,12 +137,13 @@ def generate(
         facts = _provenance(request, engine, threads, workers, like)
         with ShowerWriter(output, request.detector, source="model", provenance=facts, overwrite=overwrite) as writer:
             for showers in blocks:
-                writer.append(showers)
+                with run.step("writing"):
+                    writer.append(showers)
                 advance(len(showers))
-            cores = max(threads, workers)
             writer.note(
-                seconds_per_shower_core=(time.perf_counter() - started) * cores / request.n,
-                model_seconds_per_shower_core=run.seconds * threads / request.n,
+                seconds_per_shower_core=(time.perf_counter() - started) * max(threads, workers) / request.n,
+                model_seconds_per_shower_core=run.seconds["model"] / request.n,
+                step_seconds_per_shower={name: value / request.n for name, value in run.seconds.items()},
             )
     return output
 
@@ -157,52 +156,6 @@ def _read_cluster(cluster: str | Path, output: str | Path | None, workers: int |
     if output is None:
         raise RequestError("a cluster writes to a file; give an output")
     return read_cluster(cluster)
-
-
-class _Run:
-    """The sampling of one request; ``seconds`` adds up the wall-clock time inside the model, over all workers."""
-
-    def __init__(self, request: Request, engine: str, threads: int, workers: int) -> None:
-        self.seconds = 0.0
-        self._request = request
-        self._workers = workers
-        self._arguments = (
-            str(request.bundle.path),
-            request.bundle.digest,
-            engine,
-            threads,
-            request.seed,
-            request.batch,
-        )
-
-    def showers(self) -> Generator[Showers, None, None]:
-        """Yield the showers of each block, in order."""
-        made = self._made()
-        for block, (energies, seconds) in zip(self._request.blocks(), made, strict=True):
-            self.seconds += seconds
-            yield made_showers(block, energies, self._request.bundle.path.name)
-
-    def _made(self) -> Iterator[Made]:
-        tasks = ((block.start, block.conditions.inputs) for block in self._request.blocks())
-        if self._workers > 1:
-            yield from ordered(_work, tasks, self._workers, _prepare, self._arguments)
-        else:
-            maker = Maker(*self._arguments)
-            for task in tasks:
-                yield maker.make(*task)
-
-
-_maker: Maker | None = None
-
-
-def _prepare(*arguments: Any) -> None:
-    global _maker  # one a process, loaded once
-    _maker = Maker(*arguments)
-
-
-def _work(task: _Task) -> Made:
-    assert _maker is not None
-    return _maker.make(*task)
 
 
 def _provenance(request: Request, engine: str, threads: int, workers: int, like: str | Path | None) -> dict[str, Any]:
@@ -219,5 +172,8 @@ def _provenance(request: Request, engine: str, threads: int, workers: int, like:
         "threads": threads,
         "workers": workers,
         "batch": request.batch,
-        "versions": {"python": platform.python_version(), **installed_versions(["numpy", "scipy", engine])},
+        "versions": {
+            "python": platform.python_version(),
+            **installed_versions(["numpy", "scipy", ENGINES[engine].package]),
+        },
     }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 from typing import final
 
@@ -10,17 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from caloforge.errors import RequestError, WorkError
-from caloforge.generation.engines import load_sampler
+from caloforge.generation.choice import load_sampler
 from caloforge.generation.request import Block
-from caloforge.models.base import Sampler
+from caloforge.generation.rows import Made
 from caloforge.models.bundle import read_bundle
 from caloforge.random import normals
 from caloforge.showers import Showers
 
 STREAM = "noise"
-
-Made = tuple[NDArray[np.float32], float]
-"""Cell energies (N, n_cells), MeV, and the seconds spent inside the model."""
 
 
 @final
@@ -32,7 +28,7 @@ class Maker:
         digest: SHA-256 that the bundle has to have.
         engine, threads: as for :func:`load_sampler`.
         seed: of the noise.
-        batch: showers a call of the model.
+        batch: most showers a call of the model.
 
     Raises:
         WorkError: the bundle is another one; otherwise as :func:`load_sampler`.
@@ -42,21 +38,16 @@ class Maker:
         bundle = read_bundle(path)
         if bundle.digest != digest:
             raise WorkError(f"{path} changed while showers were generated from it; generate again")
-        self._sampler: Sampler = load_sampler(bundle, engine, threads)
+        self._sampler = load_sampler(bundle, engine, threads, batch)
         self._seed = seed
-        self._batch = batch
 
     def make(self, first: int, conditions: NDArray[np.float32]) -> Made:
-        """Return the energies of the events from ``first`` on with these conditions (N, C + 1)."""
-        parts = []
-        seconds = 0.0
-        for start in range(0, len(conditions), self._batch):
-            rows = conditions[start : start + self._batch]
-            noise = normals(self._seed, STREAM, first + start, len(rows), self._sampler.noise_width)
-            before = time.perf_counter()
-            parts.append(self._sampler.sample(rows, noise))
-            seconds += time.perf_counter() - before
-        return np.concatenate(parts), seconds
+        """Return the showers of the events from ``first`` on with these conditions (N, C + 1)."""
+
+        def noise(rows: slice) -> NDArray[np.float32]:
+            return normals(self._seed, STREAM, first + rows.start, rows.stop - rows.start, self._sampler.noise_width)
+
+        return self._sampler.fill(conditions, noise)
 
 
 def made_showers(block: Block, energies: NDArray[np.float32], name: str) -> Showers:

@@ -13,6 +13,7 @@ import numpy as np
 from caloforge._version import __version__
 from caloforge.detector import Conditions, Detector, detector_from_toml
 from caloforge.errors import CaloForgeError
+from caloforge.generation.engines import ENGINES
 from caloforge.generation.maker import Maker, made_showers
 from caloforge.generation.request import Block, Request
 from caloforge.processes import installed_versions
@@ -26,7 +27,7 @@ _Settings = tuple[str, str, int, int]
 @lru_cache(maxsize=1)
 def versions(engine: str) -> dict[str, str]:
     """The versions on which showers depend; "none" for a package that is not installed."""
-    return {"caloforge": __version__, **installed_versions(["numpy", "scipy", engine])}
+    return {"caloforge": __version__, **installed_versions(["numpy", "scipy", ENGINES[engine].package])}
 
 
 def make_order(request: Request, engine: str, start: int, stop: int) -> Order:
@@ -68,9 +69,9 @@ def make_shard(order: Order, model: bytes) -> Answer:
         facts = {"thread": f"{folder.parent}/{threading.get_ident()}"}
         with ShowerWriter(shard, block.conditions.detector, source="model", provenance=facts) as writer:
             for part in block.parts(WHOLE_CHUNKS):
-                energies, seconds = maker.make(part.start, part.conditions.inputs)
-                writer.append(made_showers(part, energies, order["model"]))
-                inside += seconds
+                made = maker.make(part.start, part.conditions.inputs)
+                writer.append(made_showers(part, made.energies, order["model"]))
+                inside += made.model_seconds
             writer.note(seconds=time.perf_counter() - started, model_seconds=inside)
         return "shard", shard.read_bytes(), ""
     except CaloForgeError as error:

@@ -35,7 +35,7 @@ def write_files(folder: Path, files: Mapping[str, str]) -> None:
                 raise
     except OSError as error:
         raise RequestError(
-            f"cannot write physics tables to {folder}: {error.strerror or error}; "
+            f"cannot write to {folder}: {error.strerror or error}; "
             "set XDG_CACHE_HOME to a folder that can be written and has some megabytes free"
         ) from error
 

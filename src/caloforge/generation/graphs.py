@@ -1,0 +1,123 @@
+"""The graph of a bundle on the CPU: run by onnxruntime or by OpenVINO, one thread a call."""
+
+from __future__ import annotations
+
+from queue import SimpleQueue
+from types import ModuleType
+from typing import Any, Literal, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from caloforge.errors import FormatError, RequestError, WorkError, require
+from caloforge.models.base import Sampler
+from caloforge.models.bundle import Bundle
+
+GRAPH = "sampler.onnx"
+Precision = Literal["f32", "bf16"]
+
+
+@final
+class OnnxSampler(Sampler):
+    """Run ``sampler.onnx`` of a bundle with onnxruntime, in the thread that calls.
+
+    Args:
+        bundle: has the part ``sampler.onnx``: inputs ``conditions`` (N, C + 1) and ``noise`` (N, noise_width), output
+            ``showers`` (N, n_cells), all float32, MeV.
+
+    Raises:
+        MissingExtraError: onnxruntime is not installed.
+        FormatError: the graph cannot be loaded or has other inputs or outputs.
+    """
+
+    def __init__(self, bundle: Bundle) -> None:
+        onnxruntime = _import_onnxruntime()
+        super().__init__(bundle.detector, bundle.noise_width)
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = 1
+        options.inter_op_num_threads = 1
+        options.log_severity_level = 3
+        try:
+            self._session = onnxruntime.InferenceSession(
+                bundle.part(GRAPH), sess_options=options, providers=["CPUExecutionProvider"]
+            )
+        except Exception as error:  # onnxruntime's exceptions have no base class of their own
+            raise FormatError(f"{bundle.path}: onnxruntime cannot load the part {GRAPH}: {error}") from error
+        _check_names(
+            bundle,
+            [item.name for item in self._session.get_inputs()],
+            [item.name for item in self._session.get_outputs()],
+        )
+
+    def sample(self, conditions: NDArray[np.float32], noise: NDArray[np.float32]) -> NDArray[np.float32]:
+        """See :meth:`Sampler.sample`."""
+        conditions, noise = self.checked(conditions, noise)
+        try:
+            showers: NDArray[np.float32] = self._session.run(["showers"], {"conditions": conditions, "noise": noise})[0]
+        except Exception as error:  # as above
+            raise WorkError(f"onnxruntime failed in the part {GRAPH} of the bundle: {error}") from error
+        return showers
+
+
+@final
+class OpenVinoSampler(Sampler):
+    """Run ``sampler.onnx`` of a bundle with OpenVINO, in float32 or with the products of matrices in bfloat16.
+
+    Args:
+        bundle: as for :class:`OnnxSampler`.
+        threads: how many may call at a time; each call is one thread's work.
+        precision: of products and convolutions; "bf16" has 8 significant bits and a processor's own instructions.
+
+    Raises:
+        MissingExtraError: OpenVINO is not installed.
+        RequestError: this processor has no instructions for bfloat16.
+        FormatError: the graph cannot be loaded or has other inputs or outputs.
+    """
+
+    def __init__(self, bundle: Bundle, threads: int = 1, precision: Precision = "f32") -> None:
+        openvino = require("openvino", "openvino")
+        super().__init__(bundle.detector, bundle.noise_width)
+        core = openvino.Core()
+        if precision == "bf16" and "BF16" not in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+            raise RequestError("this processor has no instructions for bfloat16; use the engine openvino")
+        settings = {
+            "INFERENCE_PRECISION_HINT": precision,
+            "INFERENCE_NUM_THREADS": threads,
+            "NUM_STREAMS": threads,
+            "ENABLE_CPU_PINNING": False,
+        }
+        try:
+            model = core.compile_model(core.read_model(bundle.part(GRAPH)), "CPU", settings)
+        except RuntimeError as error:
+            raise FormatError(f"{bundle.path}: OpenVINO cannot load the part {GRAPH}: {error}") from error
+        _check_names(bundle, [item.any_name for item in model.inputs], [item.any_name for item in model.outputs])
+        self._free: SimpleQueue[Any] = SimpleQueue()  # what is under way in one of these disturbs no other
+        for _ in range(threads):
+            self._free.put(model.create_infer_request())
+
+    def sample(self, conditions: NDArray[np.float32], noise: NDArray[np.float32]) -> NDArray[np.float32]:
+        """See :meth:`Sampler.sample`."""
+        conditions, noise = self.checked(conditions, noise)
+        request = self._free.get()
+        try:
+            request.infer({"conditions": conditions, "noise": noise}, share_inputs=True)
+            showers: NDArray[np.float32] = request.get_tensor("showers").data.copy()
+        except RuntimeError as error:
+            raise WorkError(f"OpenVINO failed in the part {GRAPH} of the bundle: {error}") from error
+        finally:
+            self._free.put(request)
+        return showers
+
+
+def _check_names(bundle: Bundle, inputs: list[str], outputs: list[str]) -> None:
+    if [inputs, outputs] != [["conditions", "noise"], ["showers"]]:
+        raise FormatError(f"{bundle.path}: {GRAPH} maps {inputs} to {outputs}; expected conditions, noise -> showers")
+
+
+def _import_onnxruntime() -> ModuleType:
+    try:
+        return require("onnxruntime", "all")
+    except ImportError as error:
+        if isinstance(error.__cause__, KeyboardInterrupt):  # its extension module hides Ctrl-C in an ImportError
+            raise KeyboardInterrupt from error
+        raise
