@@ -13,8 +13,9 @@ from caloforge.cli import main
 from caloforge.cli.particles import mixture, particle_code
 from caloforge.deployment import export
 from caloforge.deployment import onnx as deployment
+from caloforge.detector import Detector
 from caloforge.errors import RequestError, WorkError
-from caloforge.generation.bench import bench
+from caloforge.generation.bench import bench, own_process
 from caloforge.models.bundle import read_bundle
 from caloforge.models.neighbour import fit_neighbour
 from caloforge.showers import Showers, load, save
@@ -101,22 +102,30 @@ def test_bench_measures_every_batch_and_thread(tiny_model: Path) -> None:
     measured = [(timing.threads, timing.batch) for timing in result.timings if timing.what == "model"]
     assert measured == [(1, 1), (1, 30), (2, 1), (2, 30)]
     assert {timing.workers for timing in result.timings if timing.what == "to file"} >= {1}
+    assert list(result.steps) == ["conditions", "noise", "model", "writing"]
+    assert min(result.steps.values()) > 0
     for timing in result.timings:
         assert 0 < timing.low_ms <= timing.median_ms <= timing.high_ms
         assert timing.repeats >= 3
     cold, warm = result.own_processes
     assert (cold.showers, warm.showers) == (1, 50)
     assert min(cold.seconds, cold.peak_resident_mb, cold.file_mb) > 0
-    assert result.roofline is None  # this bundle has no weights to count operations by
+    assert result.rooflines == ()  # this bundle has no weights to count operations by
     assert result.geant4 is not None
     assert result.speed_up is not None
     assert result.geant4["seconds_per_shower_and_core"] > 1e-3
     assert json.loads(json.dumps(result.to_json()))["detector"] == "lhcb-ecal"
 
 
+def test_a_process_of_its_own_that_fails_says_why(lhcb: Detector, tiny_model: Path) -> None:
+    with pytest.raises(WorkError, match="a process of its own: error: unknown engine .* 'abacus'"):
+        own_process(lhcb, read_bundle(tiny_model), 1, "abacus")
+
+
 def test_the_arithmetic_of_the_shipped_model_is_below_the_roof() -> None:
-    roof = bench(engine="onnxruntime", batches=(64,), threads=(1,), file_showers=0, geant4_showers=0).roofline
-    assert roof is not None
+    found = bench(engine="onnxruntime", batches=(64,), threads=(1,), file_showers=0, geant4_showers=0)
+    (roof,) = found.rooflines
+    assert (roof.engine, roof.precision, roof.threads) == ("onnxruntime", "float32", 1)
     assert roof.bytes_per_shower > 2 * 4 * 900
     assert 0 < roof.gflops < roof.product_gflops
     assert 0 < roof.gigabytes < roof.copy_gigabytes
@@ -139,11 +148,18 @@ def test_a_wrong_bench_is_refused_before_anything_is_measured(tiny_model: Path, 
     assert not measured
 
 
-def test_bench_prints_a_table(tiny_model: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    options = ["--engine", "onnxruntime", "--batch", "20", "--threads", "1", "--file-showers", "0"]
-    options += ["--geant4-showers", "0"]
-    assert main(["bench", "lhcb-ecal", "--model", str(tiny_model), *options]) == 0
+def test_bench_prints_a_table_and_draws_a_picture(
+    tiny_model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = ["--engine", "onnxruntime", "--batch", "20", "--threads", "1", "--geant4-showers", "0"]
+    options += ["--plot", str(tmp_path / "speed.png")]
+    line = ["bench", "lhcb-ecal", "--model", str(tiny_model), *options]
+    assert main([*line, "--file-showers", "20"]) == 0
     assert "onnxruntime" in capsys.readouterr().out
+    assert (tmp_path / "speed.png").read_bytes().startswith(b"\x89PNG")
+    assert main([*line, "--file-showers", "0"]) == 2
+    assert "speed.png exists" in capsys.readouterr().err
+    assert main([*line, "--file-showers", "0", "--overwrite"]) == 0
     assert main(["bench", "lhcb-ecal", "--model", str(tiny_model), "--threads", "0"]) == 2
 
 

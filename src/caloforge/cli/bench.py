@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from caloforge.generation.bench import BATCHES, Bench, Timing
+from caloforge.generation.bench import BATCHES
 from caloforge.generation.bench import bench as measure
+from caloforge.generation.timings import Bench, Timing
+from caloforge.reports.speed import write_speed_plot
+from caloforge.showers.atomic import check_output
 
 
 def bench(
@@ -18,13 +22,18 @@ def bench(
     ] = None,
     engine: Annotated[str | None, typer.Option(help="Measure this engine only; all installed ones by default.")] = None,
     batch: Annotated[
-        list[int] | None, typer.Option(help="Showers a call; repeat for several; 1, 64, 100 and 10,000 by default.")
+        list[int] | None,
+        typer.Option(help="Showers a call; repeat for several; powers of ten up to 10,000 by default."),
     ] = None,
     threads: Annotated[
         list[int] | None, typer.Option(help="Threads a call; repeat for several; 1 and all cores by default.")
     ] = None,
     file_showers: Annotated[int, typer.Option(help="Showers written in each repeat to a file; 0: none.")] = 10_000,
     geant4_showers: Annotated[int, typer.Option(help="Showers that Geant4 simulates beside it; 0: none.")] = 100,
+    plot: Annotated[
+        Path | None, typer.Option(help="A picture (PNG): cost against batch, threads and workers, and the roofline.")
+    ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the picture if it exists.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Measure the time a shower takes: the model alone, all the way to a file, and Geant4 for the same showers."""
@@ -33,6 +42,8 @@ def bench(
         if not as_json:
             typer.echo(f"measuring {what} ...", err=True)
 
+    if plot is not None:
+        plot = check_output(plot, overwrite=overwrite)
     result = measure(
         detector,
         model=model,
@@ -43,6 +54,8 @@ def bench(
         geant4_showers=geant4_showers,
         report=report,
     )
+    if plot is not None:
+        write_speed_plot(result, plot)
     if as_json:
         typer.echo(json.dumps(result.to_json()))
     else:

@@ -2,149 +2,39 @@
 
 from __future__ import annotations
 
-import importlib.util
 import platform
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from caloforge.detector import Detector, draw_conditions, load_detector
-from caloforge.errors import MissingExtraError, RequestError
+from caloforge.errors import MissingExtraError, RequestError, WorkError
 from caloforge.fullsim import simulate
-from caloforge.generation.choice import choose_engine, load_sampler
-from caloforge.generation.engines import engines_of
+from caloforge.generation.choice import choose_engine
+from caloforge.generation.engines import ENGINES, engines_of, start_engine
 from caloforge.generation.generate import generate
-from caloforge.generation.machine import copy_rate, product_rate
+from caloforge.generation.machine import bfloat16_product_rate, copy_rate, product_rate
 from caloforge.generation.maker import STREAM
-from caloforge.models.base import Sampler
+from caloforge.generation.rows import InRows
+from caloforge.generation.timings import Bench, OwnProcess, Roofline, Timing
 from caloforge.models.bundle import WEIGHTS, Bundle, reference_sample, resolve_bundle
 from caloforge.models.neighbour import NEIGHBOURS
 from caloforge.processes import available_cores, processor_name
 from caloforge.random import normals
 from caloforge.showers import ShowerFile
 
-BATCHES = (1, 64, 100, 10_000)
+BATCHES = (1, 10, 100, 1_000, 10_000)
 _LEAST_REPEATS, _MOST_REPEATS = 5, 200
 _LEAST_SECONDS, _MOST_SECONDS = 0.5, 8.0
 _WARM_UP = 1000
 
 Report = Callable[[str], None]
-
-
-@dataclass(frozen=True)
-class Timing:
-    """Milliseconds a shower: median and the quartiles over the repeats, after a warm-up that is not counted.
-
-    ``batch`` is None for the whole way to a file (conditions, noise, model, compression, writing), where ``workers``
-    processes work; ``threads`` are those of each process.
-    """
-
-    what: str
-    engine: str
-    threads: int
-    workers: int
-    batch: int | None
-    median_ms: float
-    low_ms: float
-    high_ms: float
-    repeats: int
-
-    @property
-    def per_second(self) -> float:
-        """Showers a second, at the median."""
-        return 1e3 / self.median_ms
-
-
-@dataclass(frozen=True)
-class OwnProcess:
-    """A process of its own that generates ``showers`` to a file: from its start to its end, and its most memory.
-
-    With one shower it is the cold start.
-    """
-
-    showers: int
-    seconds: float
-    peak_resident_mb: float
-    file_mb: float
-
-
-@dataclass(frozen=True)
-class Roofline:
-    """The arithmetic of a model beside what this machine can do with as many threads.
-
-    ``gflops`` is reached at the fastest batch, ``product_gflops`` by a product of matrices; ``bytes_per_shower`` are
-    those of noise and shower, which cross the memory whatever the model does.
-    """
-
-    threads: int
-    flops_per_shower: int
-    bytes_per_shower: int
-    gflops: float
-    product_gflops: float
-    gigabytes: float
-    copy_gigabytes: float
-
-    @property
-    def share(self) -> float:
-        """Of the rate of a product of matrices."""
-        return self.gflops / self.product_gflops
-
-
-@dataclass(frozen=True)
-class Bench:
-    """All timings of one model on this machine, and of full simulation: here, or where the reference was made."""
-
-    detector: str
-    model: dict[str, str]
-    machine: dict[str, Any]
-    timings: tuple[Timing, ...]
-    own_processes: tuple[OwnProcess, ...]
-    roofline: Roofline | None
-    geant4: dict[str, Any] | None
-
-    @property
-    def speed_up(self) -> float | None:
-        """Geant4's time over that to a file, core against core; None without either."""
-        times = [timing.median_ms * timing.threads * timing.workers for timing in self.timings if timing.batch is None]
-        if not times or self.geant4 is None:
-            return None
-        return 1e3 * float(self.geant4["seconds_per_shower_and_core"]) / min(times)
-
-    def sentences(self) -> list[str]:
-        """What stands below the table of timings."""
-        lines = ["Median over the repeats after a warm-up; to file: conditions, noise, model, compression and writing."]
-        lines += [
-            f"A process of its own, from start to end, {own.showers:,} showers: {own.seconds:.2f} s, "
-            f"{own.peak_resident_mb:,.0f} MB resident at most, {own.file_mb:.1f} MB of file."
-            for own in self.own_processes
-        ]
-        if self.roofline is not None:
-            roof = self.roofline
-            lines.append(
-                f"Arithmetic: {1e-6 * roof.flops_per_shower:.2f} MFLOP a shower, {roof.gflops:.0f} GFLOP/s, "
-                f"{100 * roof.share:.0f} % of a product of matrices ({roof.product_gflops:.0f}), "
-                f"threads: {roof.threads}; noise and showers {roof.gigabytes:.2f} GB/s, "
-                f"a copy {roof.copy_gigabytes:.0f} on one core."
-            )
-        if self.geant4 is not None:
-            milliseconds = 1e3 * self.geant4["seconds_per_shower_and_core"]
-            lines.append(
-                f"Geant4 {self.geant4['geant4']}: {milliseconds:.0f} ms a shower and core ({self.geant4['source']})."
-            )
-        if self.speed_up is not None:
-            lines.append(f"To a file {self.speed_up:,.0f} times faster than Geant4, core against core.")
-        return lines
-
-    def to_json(self) -> dict[str, Any]:
-        """Return plain JSON."""
-        return asdict(self)
 
 
 def bench(
@@ -187,34 +77,49 @@ def bench(
         raise RequestError(f"the showers to a file must be at least 1, or 0 to leave this part out; got {file_showers}")
     if geant4_showers < 0:
         raise RequestError(f"the showers of Geant4 must be at least 1, or 0 for none; got {geant4_showers}")
-    names = _engines(bundle, engine)
+    wanted = None if engine is None else choose_engine(bundle, engine)
+    names = [
+        name for name, item in engines_of(bundle.family).items() if wanted == name or (not wanted and item.installed)
+    ]
     tell = report or (lambda what: None)
     tell("Geant4")
     geant4 = _geant4_here(described, bundle, geant4_showers) or geant4_time(described.name)
     timings = []
-    own: list[OwnProcess] = []
     for name in names:
         for used in counts:
-            sampler = load_sampler(bundle, name, used)
+            try:
+                sampler = start_engine(name, bundle, used)
+            except RequestError as error:
+                if wanted:
+                    raise
+                tell(f"{name}: not here; {error}")
+                break
             for batch in batches:
                 tell(f"{name}, threads: {used}, batch: {batch:,}")
                 timings.append(_time_model(bundle, sampler, name, used, batch))
+    steps: dict[str, float] = {}
+    own: list[OwnProcess] = []
     if file_showers:
-        name = choose_engine(bundle, engine or "auto")
-        for workers in sorted({1, cores}):
-            tell(f"{name}, to file, workers: {workers}")
-            timings.append(_time_file(described, bundle, name, workers, file_showers))
+        chosen = wanted or choose_engine(bundle)
+        rough = {timing.engine for timing in timings if ENGINES[timing.engine].precision != "float32"}
+        for name in dict.fromkeys([chosen, *rough]):
+            for used, workers in dict.fromkeys([(1, 1), (cores, 1), (1, cores)]):
+                tell(f"{name}, to file, threads: {used}, workers: {workers}")
+                timing, found = _time_file(described, bundle, name, used, workers, file_showers)
+                timings.append(timing)
+                if name == chosen and used == workers == 1:
+                    steps = found
         tell("a process of its own")
-        own = [own_process(described, bundle, showers) for showers in (1, file_showers)]
+        own = [own_process(described, bundle, showers, chosen) for showers in (1, file_showers)]
     tell("a product of matrices")
-    roofline = _roofline(bundle, timings)
     return Bench(
         detector=described.name,
         model={"name": bundle.path.name, "family": bundle.family, "digest": bundle.digest},
         machine={"processor": processor_name(), "cores": cores, "python": platform.python_version()},
         timings=tuple(timings),
+        steps=steps,
         own_processes=tuple(own),
-        roofline=roofline,
+        rooflines=tuple(_rooflines(bundle, timings)),
         geant4=geant4,
     )
 
@@ -254,8 +159,12 @@ def _geant4_here(detector: Detector, bundle: Bundle, n: int) -> dict[str, Any] |
             }
 
 
-def own_process(detector: Detector, bundle: Bundle, n: int) -> OwnProcess:
-    """Generate n showers with ``caloforge generate`` in a process of its own."""
+def own_process(detector: Detector, bundle: Bundle, n: int, engine: str = "auto") -> OwnProcess:
+    """Generate n showers with ``caloforge generate`` in a process of its own.
+
+    Raises:
+        WorkError: it failed; with the last line that it printed.
+    """
     program = (  # not ru_maxrss where there is another way: it counts this process too, from which the other was forked
         "import pathlib, resource, sys; from caloforge.cli import main; code = main(sys.argv[1:]);"
         "status = pathlib.Path('/proc/self/status');"
@@ -267,39 +176,45 @@ def own_process(detector: Detector, bundle: Bundle, n: int) -> OwnProcess:
         output, description = Path(folder) / "showers.h5", Path(folder) / f"{detector.name}.toml"
         description.write_text(detector.toml, encoding="utf-8")
         command = ["generate", str(description), "-n", str(n), "-o", str(output), "--model", str(bundle.path), "--json"]
+        command += ["--engine", engine]
         before = time.perf_counter()
-        printed = subprocess.run([sys.executable, "-c", program, *command], check=True, capture_output=True, text=True)
+        printed = subprocess.run([sys.executable, "-c", program, *command], capture_output=True, text=True)
         seconds = time.perf_counter() - before
+        if printed.returncode:
+            last = (printed.stderr.strip().splitlines() or ["without a message"])[-1]
+            raise WorkError(f"caloforge generate failed in a process of its own: {last}")
         return OwnProcess(n, seconds, int(printed.stdout.split()[-1]) / 1024, output.stat().st_size / 1e6)
 
 
-def _roofline(bundle: Bundle, timings: Sequence[Timing]) -> Roofline | None:
-    """None for what is no network, for a bundle without weights, and without torch, which counts the operations."""
-    if bundle.family in NEIGHBOURS or WEIGHTS not in bundle.parts or importlib.util.find_spec("torch") is None:
-        return None
+def _rooflines(bundle: Bundle, timings: Sequence[Timing]) -> Iterator[Roofline]:
+    """One a precision, for its fastest engine; none for what is no network, without weights, or without torch."""
+    if bundle.family in NEIGHBOURS or WEIGHTS not in bundle.parts or not ENGINES["torch"].installed:
+        return
     from caloforge.models.networks.sampler import load_generator, operations
 
-    fastest = min((timing for timing in timings if timing.batch is not None), key=lambda timing: timing.median_ms)
     flops = operations(load_generator(bundle), bundle.detector)
     size = 4 * (bundle.noise_width + bundle.detector.n_cells)
-    return Roofline(
-        threads=fastest.threads,
-        flops_per_shower=flops,
-        bytes_per_shower=size,
-        gflops=1e-9 * flops * fastest.per_second,
-        product_gflops=1e-9 * product_rate(fastest.threads),
-        gigabytes=1e-9 * size * fastest.per_second,
-        copy_gigabytes=1e-9 * copy_rate(),
-    )
+    copied = copy_rate()
+    of_model = [timing for timing in timings if timing.batch is not None]
+    for precision, rate in (("float32", product_rate), ("bfloat16", bfloat16_product_rate)):
+        mine = [timing for timing in of_model if ENGINES[timing.engine].precision == precision]
+        if not mine:
+            continue
+        fastest = min(mine, key=lambda timing: timing.median_ms)
+        yield Roofline(
+            engine=fastest.engine,
+            precision=precision,
+            threads=fastest.threads,
+            flops_per_shower=flops,
+            bytes_per_shower=size,
+            gflops=1e-9 * flops * fastest.per_second,
+            product_gflops=1e-9 * rate(fastest.threads),
+            gigabytes=1e-9 * size * fastest.per_second,
+            copy_gigabytes=1e-9 * copied,
+        )
 
 
-def _engines(bundle: Bundle, engine: str | None) -> list[str]:
-    if engine is not None:
-        return [choose_engine(bundle, engine)]
-    return [name for name, item in engines_of(bundle.family).items() if item.installed]
-
-
-def _time_model(bundle: Bundle, sampler: Sampler, engine: str, threads: int, batch: int) -> Timing:
+def _time_model(bundle: Bundle, sampler: InRows, engine: str, threads: int, batch: int) -> Timing:
     conditions = draw_conditions(bundle.detector, 0, 0, batch, bundle.domain.particles[0]).inputs
     noise = normals(0, STREAM, 0, batch, sampler.noise_width)
     for _ in range(2):
@@ -311,23 +226,29 @@ def _time_model(bundle: Bundle, sampler: Sampler, engine: str, threads: int, bat
     return _timing("model", engine, threads, 1, batch, _repeat(once), batch)
 
 
-def _time_file(detector: Detector, bundle: Bundle, engine: str, workers: int, n: int) -> Timing:
-    threads = 1 if workers > 1 else available_cores()
+def _time_file(
+    detector: Detector, bundle: Bundle, engine: str, threads: int, workers: int, n: int
+) -> tuple[Timing, dict[str, float]]:
+    """The time to a file, and the milliseconds a shower of each step in the last repeat."""
     with tempfile.TemporaryDirectory(prefix="caloforge-bench-") as folder:
+        output = Path(folder) / "showers.h5"
 
         def once() -> None:
             generate(
                 detector,
                 n,
                 model=bundle.path,
-                output=Path(folder) / "showers.h5",
+                output=output,
                 workers=workers,
                 threads=threads,
                 engine=engine,
                 overwrite=True,
             )
 
-        return _timing("to file", engine, threads, workers, None, _repeat(once, least=3), n)
+        timing = _timing("to file", engine, threads, workers, None, _repeat(once, least=3), n)
+        with ShowerFile(output) as file:
+            steps = file.provenance["step_seconds_per_shower"]
+        return timing, {name: 1e3 * seconds for name, seconds in steps.items()}
 
 
 def _repeat(once: Callable[[], None], least: int = _LEAST_REPEATS) -> list[float]:

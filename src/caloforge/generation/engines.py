@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 from caloforge.errors import require
 from caloforge.generation.graphs import OnnxSampler, OpenVinoSampler
@@ -25,6 +26,7 @@ class Engine:
         load: the sampler of a bundle, for as many calls at a time as there are threads.
         rows: showers a call; of 8 to 512 the fastest on a CPU for 30 x 30 cells.
         shared: threads share the rows; otherwise a call uses them itself.
+        precision: of products of matrices; the rest is float32.
         automatic: "auto" may mean it; it is quick to start, and its showers are those of the others to 1e-5.
     """
 
@@ -32,6 +34,7 @@ class Engine:
     load: Callable[[Bundle, int], Sampler]
     rows: int = 64
     shared: bool = True
+    precision: Literal["float32", "bfloat16"] = "float32"
     automatic: bool = True
 
     @property
@@ -51,7 +54,11 @@ ENGINES: dict[str, Engine] = {
     "onnxruntime": Engine("onnxruntime", lambda bundle, threads: OnnxSampler(bundle)),
     "openvino": Engine("openvino", OpenVinoSampler, rows=128),
     "openvino-bf16": Engine(
-        "openvino", lambda bundle, threads: OpenVinoSampler(bundle, threads, "bf16"), rows=128, automatic=False
+        "openvino",
+        lambda bundle, threads: OpenVinoSampler(bundle, threads, "bf16"),
+        rows=128,
+        precision="bfloat16",
+        automatic=False,
     ),
     "torch": Engine("torch", _torch, shared=False, automatic=False),
     "numpy": Engine("numpy", lambda bundle, threads: load_neighbour(bundle), rows=_WHOLE, shared=False),
