@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
 import os
 import signal
@@ -14,6 +15,8 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 import caloforge
 from caloforge.detector import detector_from_toml
@@ -351,6 +354,41 @@ def test_a_flipped_bit_in_the_energies_is_noticed(written: Path) -> None:
     written.write_bytes(content)
     with pytest.raises(FormatError, match="damaged or cut"):
         load(written)
+
+
+@pytest.fixture(scope="module")
+def two_chunks(make_showers: Callable[..., Showers]) -> Showers:
+    return make_showers(600)
+
+
+@given(st.lists(st.integers(1, 600), max_size=6))
+@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_blocks_of_any_sizes_make_the_same_arrays(two_chunks: Showers, tmp_path: Path, ends: list[int]) -> None:
+    """Rows that fill a chunk are compressed by another library than the rest."""
+    path = tmp_path / "blocks.h5"
+    with ShowerWriter(path, two_chunks.detector, source="model", provenance={}, overwrite=True) as writer:
+        for start, stop in itertools.pairwise([0, *sorted({*ends, 600})]):
+            writer.append(two_chunks[start:stop])
+    assert_same(load(path), two_chunks)
+
+
+def test_no_flipped_bit_in_a_whole_chunk_changes_energies(two_chunks: Showers, tmp_path: Path) -> None:
+    path = tmp_path / "whole.h5"
+    save(path, two_chunks, source="model", provenance={})
+    with h5py.File(path) as file:
+        chunk = file["showers"].id.get_chunk_info(0)
+    content = path.read_bytes()
+    rng = np.random.default_rng(1)
+    refused = 0
+    for position in [0, 1, chunk.size - 1, *rng.integers(2, chunk.size - 1, 40)]:
+        damaged = bytearray(content)
+        damaged[chunk.byte_offset + int(position)] ^= 1 << int(rng.integers(8))
+        path.write_bytes(damaged)
+        try:
+            np.testing.assert_array_equal(load(path).energies, two_chunks.energies)
+        except FormatError:
+            refused += 1
+    assert refused >= 40  # bits between the end of the data and the checksum mean nothing
 
 
 def test_missing_files_and_other_formats_are_refused(tmp_path: Path) -> None:

@@ -56,7 +56,7 @@ def generate(
         str | None,
         typer.Option(help="PDG code or name (11, e-), or a mixture (e-:3,gamma:1); the model's first by default."),
     ] = None,
-    batch: Annotated[int, typer.Option(help="Showers a call of the model; does not change the showers.")] = 1000,
+    batch: Annotated[int, typer.Option(help="Showers a call of the model; does not change the showers.")] = 1024,
     workers: Annotated[
         int | None, typer.Option(help="Processes with one thread each, 1 by default; does not change the showers.")
     ] = None,

@@ -36,7 +36,7 @@ def generate(
     like: str | Path | None = None,
     energy: Energy | None = None,
     particle: Particle | None = None,
-    batch: int = 1000,
+    batch: int = 1024,
     workers: int | None = None,
     engine: str = "auto",
     threads: int | None = None,

@@ -27,7 +27,7 @@ from caloforge.runs.work import Shard, cut
 from caloforge.showers.arrays import WHOLE_CHUNKS
 from caloforge.showers.asked import asked_conditions
 
-BLOCK = 1000
+BLOCK = WHOLE_CHUNKS
 SHARD = 4 * WHOLE_CHUNKS
 """Showers of a shard on a cluster: seconds of work, and whole chunks, which are joined without being unpacked."""
 _MOST_BYTES = 64 * 2**20

@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import h5py
+import numpy as np
+from isal import isal_zlib
 from numpy.typing import NDArray
 
 from caloforge.errors import FormatError, RequestError, WorkError
@@ -23,6 +25,8 @@ _CHUNK_ROWS = 256
 WHOLE_CHUNKS = 4 * _CHUNK_ROWS
 """Rows of a chunk of one number a shower, and so a multiple of the rows of every chunk."""
 _BLOCK_NUMBERS = 2**24
+_LEVEL = 1
+_WITHOUT_FLETCHER = 0b10  # the second filter of new_array
 _KINDS = {"fiu": "real numbers", "iu": "whole numbers", "b": "truth values"}
 
 
@@ -142,7 +146,7 @@ def new_array(file: h5py.File, name: str, rows: int, shape: tuple[int, ...], dty
         chunks=(_CHUNK_ROWS, *shape) if shape else (WHOLE_CHUNKS,),
         dtype=dtype,
         compression="gzip",
-        compression_opts=1,
+        compression_opts=_LEVEL,
         fletcher32=True,
     )
 
@@ -159,10 +163,28 @@ def append_rows(file: h5py.File, path: Path, start: int, columns: Mapping[str, N
                 there = name in file
                 array = file[name] if there else new_array(file, name, start, values.shape[1:], values.dtype)
                 array.resize(start + len(values), axis=0)
-                array[start:] = values
+                _write(array, start, values)
             file.flush()
     except OSError as error:
         raise not_written(path, error) from error
+
+
+def _write(array: h5py.Dataset, start: int, values: NDArray[Any]) -> None:
+    """Write rows from ``start`` on; those that fill a chunk are compressed here, to what HDF5 itself would read.
+
+    ISA-L's deflate takes a sixth of the time of the zlib in HDF5, for a smaller file. Such chunks go without Fletcher's
+    checksum: a zlib stream has one of its own, which is checked when it is read.
+    """
+    size: int = array.chunks[0]
+    head = min(-start % size, len(values))
+    tail = head + (len(values) - head) // size * size
+    for row in range(head, tail, size):
+        chunk = np.ascontiguousarray(values[row : row + size], dtype=array.dtype)
+        offset = (start + row, *(0 for _ in values.shape[1:]))
+        array.id.write_direct_chunk(offset, isal_zlib.compress(chunk, _LEVEL), filter_mask=_WITHOUT_FLETCHER)
+    for rows in (slice(0, head), slice(tail, len(values))):
+        if rows.start < rows.stop:
+            array[start + rows.start : start + rows.stop] = values[rows]
 
 
 def copy_rows(source: h5py.File, file: h5py.File, path: Path, start: int, names: Iterable[str]) -> None:
