@@ -16,7 +16,27 @@ from numpy.typing import NDArray
 from caloforge.errors import RequestError
 
 _WORDS = 4  # 64-bit words one step of the Philox counter yields
+_ONE = np.float64(1).view(np.uint64)
+_CACHED = 2**14  # numbers worked on at a time: with all that lies between, they stay in the cache of a core
 MAX_SEED = 2**63 - 1
+
+_CENTRE = 0.47575  # largest |u - 1/2| of the rational function
+_NUMERATOR = (
+    -3.969683028665376e01,
+    2.209460984245205e02,
+    -2.759285104469687e02,
+    1.383577518672690e02,
+    -3.066479806614716e01,
+    2.506628277459239e00,
+)
+_DENOMINATOR = (
+    -5.447609879822406e01,
+    1.615858368580409e02,
+    -1.556989798598866e02,
+    6.680131188771972e01,
+    -1.328068155288572e01,
+    1.0,
+)
 
 
 def check_seed(seed: object) -> int:
@@ -30,20 +50,35 @@ def check_seed(seed: object) -> int:
     return int(seed)
 
 
-def _bit_generator(seed: int, stream: str, counter: int) -> np.random.Philox:
-    digest = hashlib.sha256(f"{check_seed(seed)}\0{stream}".encode()).digest()
-    return np.random.Philox(key=np.frombuffer(digest[:16], dtype="<u8").astype(np.uint64), counter=counter)
-
-
-def _raw(seed: int, stream: str, start: int, count: int, width: int) -> NDArray[np.uint64]:
-    """Raw words of the events ``start`` .. ``start + count``: (count, width) uint64."""
+def _bit_generator(seed: int, stream: str, start: int, count: int, width: int) -> np.random.Philox:
+    """The generator of a stream, about to give the words of ``count`` events from ``start`` on."""
     if min(start, count, width) < 0:
         raise RequestError(f"start, count and width must not be negative; got {start}, {count}, {width}")
-    if count == 0 or width == 0:
-        return np.empty((count, width), dtype=np.uint64)
-    blocks = -(-width // _WORDS)  # whole counter steps an event owns
-    words: NDArray[np.uint64] = _bit_generator(seed, stream, start * blocks).random_raw(count * blocks * _WORDS)
-    return words.reshape(count, blocks * _WORDS)[:, :width]
+    digest = hashlib.sha256(f"{check_seed(seed)}\0{stream}".encode()).digest()
+    key = np.frombuffer(digest[:16], dtype="<u8").astype(np.uint64)
+    return np.random.Philox(key=key, counter=start * _steps(width))
+
+
+def _steps(width: int) -> int:
+    """Whole counter steps that an event owns."""
+    return -(-width // _WORDS)
+
+
+def _raw(generator: np.random.Philox, count: int, width: int) -> NDArray[np.uint64]:
+    """Raw words of the next ``count`` events: (count, width) uint64."""
+    owned = _WORDS * _steps(width)
+    words: NDArray[np.uint64] = generator.random_raw(count * owned)
+    return words.reshape(count, owned)[:, :width]
+
+
+def _uniforms(generator: np.random.Philox, count: int, width: int) -> NDArray[np.float64]:
+    """Uniform numbers of the next ``count`` events: (k + 1/2) / 2^52, where k is the first 52 bits of a word."""
+    # k as the fraction of a number in [1, 2), less 1 - 2^-53: exact, and both ends are excluded.
+    words = _raw(generator, count, width) >> np.uint64(12)
+    words |= _ONE
+    numbers = words.view(np.float64)
+    numbers -= 1 - 2.0**-53
+    return numbers
 
 
 def uniforms(seed: int, stream: str, start: int, count: int, width: int) -> NDArray[np.float64]:
@@ -53,8 +88,7 @@ def uniforms(seed: int, stream: str, start: int, count: int, width: int) -> NDAr
     >>> bool((whole[42] == uniforms(7, "conditions", 42, 1, 5)[0]).all())
     True
     """
-    # 52 bits plus a half: both ends are excluded and every value is exact in float64.
-    return ((_raw(seed, stream, start, count, width) >> np.uint64(12)).astype(np.float64) + 0.5) * 2.0**-52
+    return _uniforms(_bit_generator(seed, stream, start, count, width), count, width)
 
 
 def normals(seed: int, stream: str, start: int, count: int, width: int) -> NDArray[np.float32]:
@@ -62,10 +96,41 @@ def normals(seed: int, stream: str, start: int, count: int, width: int) -> NDArr
 
     The inverse takes exactly one uniform a number, which keeps an event's block at a fixed size.
     """
+    generator = _bit_generator(seed, stream, start, count, width)
+    values = np.empty((count, width), dtype=np.float32)
+    rows = max(1, _CACHED // max(1, width))
+    for first in range(0, count, rows):
+        part = values[first : first + rows]
+        part[...] = inverse_normal(_uniforms(generator, len(part), width))
+    return values
+
+
+def inverse_normal(u: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The standard normal numbers below which lie the shares ``u`` in (0, 1), to a relative 1.2e-9.
+
+    Nineteen of twenty numbers come from the rational function in (u - 1/2)^2 of P. J. Acklam, "An algorithm for
+    computing the inverse normal cumulative distribution function" (2003), the tails from scipy. Sums, products and
+    quotients are the same wherever a number stands in an array, which the logarithms of numpy are not; scipy's are.
+    """
     from scipy.special import ndtri
 
-    values: NDArray[np.float32] = ndtri(uniforms(seed, stream, start, count, width)).astype(np.float32)
+    values = u - 0.5
+    squares = values * values
+    values *= _polynomial(squares, _NUMERATOR)
+    values /= _polynomial(squares, _DENOMINATOR)
+    tails = np.flatnonzero(squares > _CENTRE**2)
+    values.put(tails, ndtri(u.take(tails)))
     return values
+
+
+def _polynomial(x: NDArray[np.float64], coefficients: tuple[float, ...]) -> NDArray[np.float64]:
+    """The polynomial with these coefficients, that of the highest power first."""
+    value = x * coefficients[0]
+    for coefficient in coefficients[1:-1]:
+        value += coefficient
+        value *= x
+    value += coefficients[-1]
+    return value
 
 
 def permutation(seed: int, stream: str, epoch: int, n: int) -> NDArray[np.int64]:
@@ -74,5 +139,5 @@ def permutation(seed: int, stream: str, epoch: int, n: int) -> NDArray[np.int64]
     >>> sorted(permutation(1, "training/batches", 0, 4).tolist())
     [0, 1, 2, 3]
     """
-    words = _raw(seed, f"{stream}/permutation/{epoch}", 0, n, 1)[:, 0]
+    words = _raw(_bit_generator(seed, f"{stream}/permutation/{epoch}", 0, n, 1), n, 1)[:, 0]
     return np.argsort(words, kind="stable").astype(np.int64)
