@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -55,6 +57,31 @@ def test_a_shower_is_the_same_in_any_batch_and_thread(
         rows = slice(start, start + size)
         few = load_sampler(shipped, engine, threads=1, batch=size).sample(conditions[rows], noise[rows])
         np.testing.assert_array_equal(few, whole[rows])
+
+
+def test_first_calls_at_once_do_not_wait_for_each_other() -> None:
+    """Half of such processes never ended, before a sampler made its first call by itself."""
+    program = """
+import threading
+import numpy as np
+from caloforge.detector import draw_conditions
+from caloforge.generation.graphs import OpenVinoSampler
+from caloforge.models.bundle import resolve_bundle
+
+bundle = resolve_bundle(None, "lhcb-ecal")
+sampler = OpenVinoSampler(bundle, threads=8)
+conditions = draw_conditions(bundle.detector, 0, 0, 1).inputs
+noise = np.zeros((1, bundle.noise_width), dtype=np.float32)
+together = threading.Barrier(8)
+threads = [threading.Thread(target=lambda: (together.wait(), sampler.sample(conditions, noise))) for _ in range(8)]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+"""
+    environment = dict(os.environ, PYTHONPATH=os.pathsep.join(sys.path))
+    for _ in range(3):
+        subprocess.run([sys.executable, "-c", program], env=environment, check=True, timeout=120)
 
 
 def test_bfloat16_keeps_energies_to_its_precision(shipped: Bundle, asked: tuple[NDArray[np.float32], ...]) -> None:

@@ -183,7 +183,7 @@ def own_process(detector: Detector, bundle: Bundle, n: int, engine: str = "auto"
         if printed.returncode:
             last = (printed.stderr.strip().splitlines() or ["without a message"])[-1]
             raise WorkError(f"caloforge generate failed in a process of its own: {last}")
-        return OwnProcess(n, seconds, int(printed.stdout.split()[-1]) / 1024, output.stat().st_size / 1e6)
+        return OwnProcess(engine, n, seconds, int(printed.stdout.split()[-1]) / 1024, output.stat().st_size / 1e6)
 
 
 def _rooflines(bundle: Bundle, timings: Sequence[Timing]) -> Iterator[Roofline]:

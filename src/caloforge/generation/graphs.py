@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from queue import SimpleQueue
+from threading import Lock
 from types import ModuleType
 from typing import Any, Literal, final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from caloforge.detector import draw_conditions
 from caloforge.errors import FormatError, RequestError, WorkError, require
 from caloforge.models.base import Sampler
 from caloforge.models.bundle import Bundle
 
 GRAPH = "sampler.onnx"
 Precision = Literal["f32", "bf16"]
+_FIRST_CALL = Lock()
+"""Two threads whose calls are the first of a process can wait for each other for ever, inside OpenVINO's bindings."""
 
 
 @final
@@ -94,6 +98,10 @@ class OpenVinoSampler(Sampler):
         self._free: SimpleQueue[Any] = SimpleQueue()  # what is under way in one of these disturbs no other
         for _ in range(threads):
             self._free.put(model.create_infer_request())
+        with _FIRST_CALL:
+            self.sample(
+                draw_conditions(bundle.detector, 0, 0, 1).inputs, np.zeros((1, bundle.noise_width), dtype=np.float32)
+            )
 
     def sample(self, conditions: NDArray[np.float32], noise: NDArray[np.float32]) -> NDArray[np.float32]:
         """See :meth:`Sampler.sample`."""

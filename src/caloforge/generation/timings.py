@@ -37,6 +37,7 @@ class OwnProcess:
     With one shower it is the cold start.
     """
 
+    engine: str
     showers: int
     seconds: float
     peak_resident_mb: float
