@@ -27,7 +27,6 @@ from caloforge.runs.work import Shard, cut
 from caloforge.showers.arrays import WHOLE_CHUNKS
 from caloforge.showers.asked import asked_conditions
 
-BLOCK = WHOLE_CHUNKS
 SHARD = 4 * WHOLE_CHUNKS
 """Showers of a shard on a cluster: seconds of work, and whole chunks, which are joined without being unpacked."""
 _MOST_BYTES = 64 * 2**20
@@ -160,7 +159,7 @@ def make_request(
         n=n,
         seed=seed,
         batch=batch,
-        block=batch * -(-BLOCK // batch),
+        block=batch * -(-WHOLE_CHUNKS // batch),
         given=given,
         mixture=_mixture(described, bundle, particle),
         energy=energy,
