@@ -19,6 +19,7 @@ from caloforge.generation.workers import ordered
 from caloforge.showers import Showers
 
 _Task = tuple[int, NDArray[np.float32]]
+_AHEAD = 2
 
 
 @final
@@ -78,12 +79,13 @@ class Run:
             for task in tasks:
                 yield maker.make(*task)
             return
-        ahead = ThreadPoolExecutor(1)  # the next block is made while the last one is written
+        # While a block is written the next are made: two of them, so that no thread waits for the end of one.
+        ahead = ThreadPoolExecutor(_AHEAD)
         under_way: deque[Future[Made]] = deque()
         try:
             for task in tasks:
                 under_way.append(ahead.submit(maker.make, *task))
-                if len(under_way) > 1:
+                if len(under_way) > _AHEAD:
                     yield under_way.popleft().result()
             while under_way:
                 yield under_way.popleft().result()
