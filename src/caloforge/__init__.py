@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from caloforge.fullsim import simulate
     from caloforge.fullsim.install import install_physics_data
     from caloforge.fullsim.physics_data import physics_data
-    from caloforge.generation import generate
+    from caloforge.generation import ShowerQueue, generate, open_queue
     from caloforge.generation.bench import bench
     from caloforge.generation.ensemble import generate_ensemble
     from caloforge.showers import ShowerFile, Showers, ShowerWriter, concatenate, load, save
@@ -47,6 +47,7 @@ _PUBLIC = {
     "Conditions": "caloforge.detector",
     "Detector": "caloforge.detector",
     "ShowerFile": "caloforge.showers",
+    "ShowerQueue": "caloforge.generation",
     "ShowerWriter": "caloforge.showers",
     "Showers": "caloforge.showers",
     "bench": "caloforge.generation.bench",
@@ -65,6 +66,7 @@ _PUBLIC = {
     "install_physics_data": "caloforge.fullsim.install",
     "load": "caloforge.showers",
     "load_detector": "caloforge.detector",
+    "open_queue": "caloforge.generation",
     "physics_data": "caloforge.fullsim.physics_data",
     "save": "caloforge.showers",
     "show": "caloforge.showers.show",
@@ -77,6 +79,7 @@ __all__ = [
     "Conditions",
     "Detector",
     "ShowerFile",
+    "ShowerQueue",
     "ShowerWriter",
     "Showers",
     "__version__",
@@ -96,6 +99,7 @@ __all__ = [
     "install_physics_data",
     "load",
     "load_detector",
+    "open_queue",
     "physics_data",
     "save",
     "show",

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from caloforge.deployment.metadata import metadata, with_metadata
 from caloforge.detector import draw_conditions
 from caloforge.errors import RequestError, WorkError
 from caloforge.generation.engines import ENGINES, start_engine
@@ -38,6 +39,8 @@ class Export:
 def export(model: str | Path, output: str | Path, *, overwrite: bool = False) -> Export:
     """Write the ONNX graph of a bundle: conditions in MeV, mm, rad, PDG code and noise in, cell energies in MeV out.
 
+    The file says by itself what goes in and comes out (:mod:`caloforge.deployment.metadata`).
+
     Raises:
         RequestError: the output exists, or the model's family has no graph.
         WorkError: torch and onnxruntime disagree by more than ``PARITY``; nothing is written.
@@ -53,7 +56,7 @@ def export(model: str | Path, output: str | Path, *, overwrite: bool = False) ->
             f"at most {PARITY} is allowed"
         )
     with atomic_output(output, overwrite=overwrite) as partial:
-        partial.write_bytes(bundle.part(GRAPH))
+        partial.write_bytes(with_metadata(bundle.part(GRAPH), metadata(bundle)))
     return Export(
         output=output,
         inputs={"conditions": ("N", len(bundle.detector.conditions) + 1), "noise": ("N", bundle.noise_width)},

@@ -1,6 +1,7 @@
-"""From conditions in MeV to showers in MeV: engines, blocks, local worker processes."""
+"""From conditions in MeV to showers in MeV: engines, blocks, local worker processes, single requests."""
 
 from caloforge.generation.choice import load_sampler
 from caloforge.generation.generate import generate
+from caloforge.generation.queue import ShowerQueue, open_queue
 
-__all__ = ["generate", "load_sampler"]
+__all__ = ["ShowerQueue", "generate", "load_sampler", "open_queue"]

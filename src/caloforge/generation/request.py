@@ -142,7 +142,7 @@ def make_request(
     described = load_detector(detector)
     check_seed(seed)
     bundle = resolve_bundle(model, described.name)
-    _check_same(described, bundle, f"the detector {described.name}")
+    check_detector(described, bundle, f"the detector {described.name}")
     if batch < 1:
         raise RequestError(f"the batch must be at least 1, not {batch}")
     n, given = asked_conditions(
@@ -150,7 +150,7 @@ def make_request(
         n,
         like,
         narrowed=energy is not None or particle is not None,
-        check=lambda theirs, name: _check_same(theirs, bundle, name),
+        check=lambda theirs, name: check_detector(theirs, bundle, name),
     )
     batch = min(batch, max(1, _MOST_BYTES // (4 * bundle.detector.n_cells)))
     return Request(
@@ -181,6 +181,11 @@ def _mixture(detector: Detector, bundle: Bundle, particle: Particle | None) -> M
     return mixture
 
 
-def _check_same(asked: Detector, bundle: Bundle, what: str) -> None:
+def check_detector(asked: Detector, bundle: Bundle, what: str) -> None:
+    """Refuse a detector whose showers are not those of the model's; ``what`` is asked for, in the error.
+
+    Raises:
+        RequestError: they differ; names the difference.
+    """
     advice = "ask for the model's detector, or train a model for this one"
     check_same(asked, bundle.detector, what, f"the model {bundle.path.name}", advice)
