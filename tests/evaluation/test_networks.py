@@ -12,6 +12,7 @@ import torch
 
 from caloforge.detector import load_detector
 from caloforge.errors import RequestError
+from caloforge.evaluation import networks
 from caloforge.evaluation.network_inputs import (
     NetworkPlan,
     Training,
@@ -49,6 +50,35 @@ def test_the_same_seed_gives_the_same_figures_and_leaves_the_global_generator_al
     assert dense(0.3) == dense(0.3)
     assert torch.equal(torch.random.get_rng_state(), before)
     assert dense(0.3) != dense(0.3, seed=1)
+
+
+def test_an_interrupted_training_goes_on_to_the_same_figures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(networks, "_SAVE_SECONDS", 0.0)
+    rng = np.random.default_rng(1)
+    sample, reference = (rng.gamma(shape, 1.0, (200, 1, 12, 12)).astype(np.float32) for shape in (1.1, 1.0))
+    training = Training(epochs=8, batch=50, rate=2e-3, patience=3)
+
+    def train(stop: int | None, checkpoint: Path | None) -> tuple[NetworkScore, list[int]]:
+        epochs: list[int] = []
+
+        def report(done: int, total: int) -> None:
+            if done - 1 == stop:  # told before the epoch is saved
+                raise KeyboardInterrupt
+            epochs.append(done)
+
+        found = score_network(
+            lambda: ResNet18(4), sample, reference, training, paired=False, seed=0, report=report, checkpoint=checkpoint
+        )
+        return found, epochs
+
+    whole, epochs = train(None, None)
+    assert len(epochs) > 3
+    for stop in epochs[:-2]:
+        with pytest.raises(KeyboardInterrupt):
+            train(stop, tmp_path / f"{stop}.safetensors")
+        again, rest = train(None, tmp_path / f"{stop}.safetensors")
+        assert again == whole
+        assert rest == epochs[stop:]
 
 
 def test_no_event_that_is_scored_trains_or_chooses() -> None:
@@ -136,7 +166,9 @@ def test_a_score_that_is_kept_is_not_computed_again_unless_something_differs(tmp
     trained: list[str] = []
 
     def score(scores: KeptScores, name: str, sample: np.ndarray, seed: int = 0) -> NetworkScore:
-        def train() -> NetworkScore:
+        def train(checkpoint: Path | None) -> NetworkScore:
+            assert checkpoint is not None
+            checkpoint.write_text("half-way")
             trained.append(name)
             return NetworkScore(Measured(0.5 + len(trained) / 100, 0.01), Measured(0.5, 0.02), 0.6, 0.4, 3, 60)
 
@@ -153,10 +185,12 @@ def test_a_score_that_is_kept_is_not_computed_again_unless_something_differs(tmp
     assert trained == ["first", "another seed", "one bit"]
 
     for path in folder.iterdir():
+        assert path.suffix == ".json"
         path.write_text("{")
     score(KeptScores(folder), "damaged", x)
     assert trained[-1] == "damaged"
 
     (folder / "notes.txt").touch()  # of the user
+    (folder / f"{64 * 'a'}.safetensors").touch()
     KeptScores(folder).remove()
     assert [path.name for path in folder.iterdir()] == ["notes.txt"]

@@ -123,8 +123,10 @@ def _row(
         def epochs(done: int, total: int) -> None:
             report(stage, done, total)
 
-        def train() -> NetworkScore:
-            return score_network(build, sample, reference, training, paired=paired, seed=seed, report=epochs)
+        def train(checkpoint: Path | None) -> NetworkScore:
+            return score_network(
+                build, sample, reference, training, paired=paired, seed=seed, report=epochs, checkpoint=checkpoint
+            )
 
         return kept.score(sample, reference, settings, train)
 

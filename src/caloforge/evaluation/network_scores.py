@@ -1,4 +1,4 @@
-"""What trained networks can tell, kept in a folder: an evaluation that was interrupted does not train them again."""
+"""What trained networks can tell, kept in a folder: an evaluation that was interrupted goes on where it was."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class KeptScores:
     """Scores by what they are of: inputs, network, training and seed, to the last bit.
 
     Args:
-        folder: made when the first score is kept; None keeps them in memory alone.
+        folder: made when the first network is trained; None keeps scores in memory alone.
     """
 
     def __init__(self, folder: Path | None) -> None:
@@ -50,22 +50,26 @@ class KeptScores:
         self._known: dict[str, NetworkScore] = {}
 
     def score(
-        self, sample: Inputs, reference: Inputs, settings: dict[str, Any], train: Callable[[], NetworkScore]
+        self, sample: Inputs, reference: Inputs, settings: dict[str, Any], train: Callable[[Path | None], NetworkScore]
     ) -> NetworkScore:
-        """The score of these inputs under these settings (plain JSON values); trained where it is not known yet."""
+        """The score of these inputs under these settings (plain JSON values); trained where it is not known yet.
+
+        ``train`` is given the file for its checkpoints, which is removed in the end.
+        """
         digest = hashlib.sha256(json.dumps([settings, sample.shape, reference.shape], sort_keys=True).encode())
         for inputs in (sample, reference):
             digest.update(np.ascontiguousarray(inputs).data)
         key = digest.hexdigest()
         if key not in self._known:
-            self._known[key] = self._read(key) or self._keep(key, train())
+            self._known[key] = self._read(key) or self._trained(key, train)
         return self._known[key]
 
     def remove(self) -> None:
         """Take away the files of scores, and the folder unless it holds something else."""
         if self._folder is not None and self._folder.is_dir():
-            for path in self._folder.glob(f"{'[0-9a-f]' * 64}.json"):
-                path.unlink()
+            for ending in ("json", "safetensors"):
+                for path in self._folder.glob(f"{'[0-9a-f]' * 64}.{ending}"):
+                    path.unlink()
             if not any(self._folder.iterdir()):
                 self._folder.rmdir()
 
@@ -78,9 +82,13 @@ class KeptScores:
         except (ValueError, KeyError, TypeError):  # damaged: trained again
             return None
 
-    def _keep(self, key: str, score: NetworkScore) -> NetworkScore:
-        if self._folder is not None:
-            self._folder.mkdir(parents=True, exist_ok=True)
-            with atomic_output(self._folder / f"{key}.json", overwrite=True) as partial:
-                partial.write_text(json.dumps(dataclasses.asdict(score)))
+    def _trained(self, key: str, train: Callable[[Path | None], NetworkScore]) -> NetworkScore:
+        if self._folder is None:
+            return train(None)
+        self._folder.mkdir(parents=True, exist_ok=True)
+        checkpoint = self._folder / f"{key}.safetensors"
+        score = train(checkpoint)
+        with atomic_output(self._folder / f"{key}.json", overwrite=True) as partial:
+            partial.write_text(json.dumps(dataclasses.asdict(score)))
+        checkpoint.unlink(missing_ok=True)
         return score

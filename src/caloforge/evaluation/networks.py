@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -16,9 +18,17 @@ from caloforge.evaluation.network_scores import NetworkScore
 from caloforge.evaluation.results import Measured
 from caloforge.evaluation.roc import auc_with_error
 from caloforge.random import permutation
+from caloforge.training.checkpoint import (
+    load_checkpoint,
+    module_tensors,
+    optimizer_tensors,
+    restore_optimizer,
+    save_checkpoint,
+)
 
 SHARES = (0.6, 0.2, 0.2)
 LEAST = 50
+_SAVE_SECONDS = 60.0
 Report = Callable[[int, int], None]
 
 
@@ -82,6 +92,7 @@ def score_network(
     paired: bool,
     seed: int,
     report: Report | None = None,
+    checkpoint: Path | None = None,
 ) -> NetworkScore:
     """Train a network to tell sample from reference and score it on events it has not met.
 
@@ -97,6 +108,7 @@ def score_network(
         paired: event i of both has the same conditions.
         seed: of parts, first weights and batches.
         report: called with (epochs done, epochs in all).
+        checkpoint: a file, written about once a minute, from where the same call goes on to the same figures.
 
     Raises:
         RequestError: fewer than 50 showers of a kind, or inputs that are not finite.
@@ -117,7 +129,7 @@ def score_network(
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         torch.manual_seed(seed)
         network = build().to(device)
-    epoch, weights = _train(network, train, choose, training, seed, report or (lambda done, total: None))
+    epoch, weights = _train(network, train, choose, training, seed, report or (lambda done, total: None), checkpoint)
     network.load_state_dict(weights)
     return _score(network, choose, test, epoch, events)
 
@@ -139,12 +151,27 @@ class _Part:
 
 
 def _train(
-    network: nn.Module, train: _Part, choose: _Part, training: Training, seed: int, report: Report
+    network: nn.Module,
+    train: _Part,
+    choose: _Part,
+    training: Training,
+    seed: int,
+    report: Report,
+    checkpoint: Path | None,
 ) -> tuple[int, dict[str, Tensor]]:
     """The best epoch, from 1, and the weights after it."""
     optimiser = torch.optim.Adam(network.parameters(), lr=training.rate, fused=True)
-    best, best_epoch, weights = np.inf, 0, {}
-    for epoch in range(training.epochs):
+    best, best_epoch, weights = np.inf, 0, module_tensors(network)
+    done, saved = 0, time.monotonic()
+    if checkpoint is not None and checkpoint.exists():
+        parts, numbers = load_checkpoint(checkpoint)
+        network.load_state_dict(parts["network"])
+        restore_optimizer(optimiser, parts["optimizer"])
+        best, best_epoch, weights, done = numbers["best"], numbers["best_epoch"], parts["weights"], numbers["done"]
+    for epoch in range(done, training.epochs):
+        if training.patience is not None and epoch - best_epoch >= training.patience:
+            report(training.epochs, training.epochs)
+            break
         network.train()
         order = torch.from_numpy(permutation(seed, "evaluation/network/batches", epoch, len(train.y)))
         for rows in torch.split(order.to(train.x.device), training.batch):
@@ -159,9 +186,10 @@ def _train(
             best, best_epoch = errors, epoch + 1
             weights = {name: value.detach().clone() for name, value in network.state_dict().items()}
         report(epoch + 1, training.epochs)
-        if training.patience is not None and epoch + 1 - best_epoch >= training.patience:
-            report(training.epochs, training.epochs)
-            break
+        if checkpoint is not None and time.monotonic() - saved >= _SAVE_SECONDS:
+            now = {"network": module_tensors(network), "optimizer": optimizer_tensors(optimiser), "weights": weights}
+            save_checkpoint(checkpoint, now, {"best": best, "best_epoch": best_epoch, "done": epoch + 1})
+            saved = time.monotonic()
     return best_epoch, weights
 
 
