@@ -35,11 +35,11 @@ RESULTS = Path(__file__).parent / "results"
 
 
 def figures(found: Evaluation) -> dict[str, Any]:
-    """The evaluation without what only plots need."""
+    """The evaluation without what only plots and parts of the conditions need."""
     full = found.to_json()
     full.pop("histograms")
     for sample in (full["reference"], *full["samples"]):
-        for picture in ("mean_image", "correlations", "displays"):
+        for picture in ("mean_image", "correlations", "displays", "regions", "grids"):
             sample.pop(picture, None)
     return full
 

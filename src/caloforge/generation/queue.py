@@ -29,7 +29,7 @@ class ShowerQueue:
     """A model that gives single showers, to any number of threads.
 
     When the model is free it takes at once what waits; other requests gather while it works. So one caller has the
-    latency of one shower, and many have the throughput of batches. Each shower is the one that
+    latency of one shower, and the showers of many are made in batches. Each is the one that
     :func:`caloforge.generate` makes for this seed, number of the event and conditions.
 
     Args:
