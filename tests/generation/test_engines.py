@@ -14,9 +14,11 @@ import pytest
 from numpy.typing import NDArray
 
 from caloforge.cache import cache_folder
+from caloforge.deployment import export
 from caloforge.detector import Detector, draw_conditions
 from caloforge.errors import FormatError, MissingExtraError, RequestError
 from caloforge.generation import choice, engines, generate, load_sampler
+from caloforge.generation.graphs import GRAPH
 from caloforge.models.base import PARITY, Sampler
 from caloforge.models.bundle import Bundle, read_bundle, resolve_bundle
 from caloforge.models.neighbour import fit_neighbour
@@ -167,6 +169,28 @@ def test_a_processor_without_bfloat16(tiny_model: Path, monkeypatch: pytest.Monk
     monkeypatch.setattr(openvino, "Core", lambda: core)
     with pytest.raises(RequestError, match="no instructions for bfloat16; use the engine openvino"):
         generate(n=3, model=tiny_model, engine="openvino-bf16")
+
+
+@pytest.mark.parametrize("what", ["ir_version", "opset"])
+def test_a_graph_of_a_later_version(
+    tiny_model: Path, write_tiny: Callable[..., Path], tmp_path: Path, what: str
+) -> None:
+    onnx = pytest.importorskip("onnx", reason="needs pip install 'caloforge[train]'")
+    graph = onnx.load_model_from_string(read_bundle(tiny_model).part(GRAPH))
+    if what == "opset":
+        graph.opset_import[0].version = 99
+    else:
+        graph.ir_version = 99
+    later = write_tiny(tmp_path / "later.caloforge", graph=graph.SerializeToString())
+    with pytest.raises(FormatError, match=r"99.*; it is damaged, or made for a later version") as error:
+        load_sampler(read_bundle(later), "onnxruntime")
+    assert "onnxruntime::" not in str(error.value)
+
+
+def test_an_exported_graph_is_no_bundle(tmp_path: Path) -> None:
+    export(resolve_bundle(None, "lhcb-ecal").path, tmp_path / "model.onnx")
+    with pytest.raises(FormatError, match=r"an exported graph is for other programs; give the bundle, \*"):
+        generate(n=3, model=tmp_path / "model.onnx")
 
 
 def test_a_damaged_graph(write_tiny: Callable[..., Path], tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from queue import SimpleQueue
 from threading import Lock
 from types import ModuleType
@@ -46,7 +47,10 @@ class OnnxSampler(Sampler):
                 bundle.part(GRAPH), sess_options=options, providers=["CPUExecutionProvider"]
             )
         except Exception as error:  # onnxruntime's exceptions have no base class of their own
-            raise FormatError(f"{bundle.path}: onnxruntime cannot load the part {GRAPH}: {error}") from error
+            raise FormatError(
+                f"{bundle.path}: onnxruntime cannot load the part {GRAPH}: {_reason(error)}; it is damaged, or made "
+                "for a later version (pip install -U onnxruntime)"
+            ) from error
         _check_names(
             bundle,
             [item.name for item in self._session.get_inputs()],
@@ -115,6 +119,12 @@ class OpenVinoSampler(Sampler):
         finally:
             self._free.put(request)
         return showers
+
+
+def _reason(error: Exception) -> str:
+    """What onnxruntime says, without the C++ function that says it."""
+    text = " ".join(str(error).split())
+    return re.split(r"\) (?=[A-Z])", text, maxsplit=1)[-1].rstrip(".")
 
 
 def _check_names(bundle: Bundle, inputs: list[str], outputs: list[str]) -> None:

@@ -326,6 +326,8 @@ def _open(path: Path) -> zipfile.ZipFile:
     try:
         return zipfile.ZipFile(path)
     except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
+        if path.suffix == ".onnx":
+            raise FormatError(f"{path}: an exported graph is for other programs; give the bundle, *{SUFFIX}") from error
         raise FormatError(f"{path} is not a model bundle, or it was cut: {error}; get the bundle again") from error
 
 
