@@ -172,9 +172,8 @@ def test_a_full_disk_keeps_what_is_done(
 ) -> None:
     """A limit on the size of files stands for the disk: too little for a shard, then for the shards joined."""
     sizes = sorted(path.stat().st_size for path in work_folder(unfinished).glob("shard-*.h5"))
-    max(work_folder(unfinished).glob("shard-*.h5")).unlink()
-    if not shards_done:
-        min(work_folder(unfinished).glob("shard-*.h5")).unlink()
+    large, small = sorted(work_folder(unfinished).glob("shard-*.h5"))
+    (small if shards_done else large).unlink()
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (sizes[1] - 1000 if not shards_done else sizes[1] + 100, before[1]))
     try:
@@ -198,7 +197,7 @@ def test_a_worker_that_differs_is_refused(
             mine = {**remote.versions("onnxruntime"), package: "9.9"}
             patch.setattr(remote, "versions", lambda engine, mine=mine: mine)
             with pytest.raises(RequestError, match=rf"the worker on \S+ has {package} \S+, and not 9\.9 as here"):
-                generate(n=5, model=tiny_model, output=output, cluster=address)
+                generate(n=5, model=tiny_model, output=output, cluster=address, engine="onnxruntime")
 
     missing = pytest.raises(RequestError, match=r"cannot import CaloForge \(.+\); install caloforge\[cluster\] there")
     with hidden_on_workers(address, "caloforge.generation.remote"), missing:
