@@ -98,7 +98,10 @@ class OpenVinoSampler(Sampler):
             model = core.compile_model(core.read_model(bundle.part(GRAPH)), "CPU", settings)
         except RuntimeError as error:
             raise FormatError(f"{bundle.path}: OpenVINO cannot load the part {GRAPH}: {error}") from error
-        _check_names(bundle, [item.any_name for item in model.inputs], [item.any_name for item in model.outputs])
+        # OpenVINO drops an input that the graph does not use, such as the conditions of an unconditional family.
+        self._inputs = {item.any_name for item in model.inputs}
+        unused = {"conditions", "noise"} - self._inputs
+        _check_names(bundle, sorted(self._inputs | unused), [item.any_name for item in model.outputs])
         self._free: SimpleQueue[Any] = SimpleQueue()  # what is under way in one of these disturbs no other
         for _ in range(threads):
             self._free.put(model.create_infer_request())
@@ -112,7 +115,8 @@ class OpenVinoSampler(Sampler):
         conditions, noise = self.checked(conditions, noise)
         request = self._free.get()
         try:
-            request.infer({"conditions": conditions, "noise": noise}, share_inputs=True)
+            given = {"conditions": conditions, "noise": noise}
+            request.infer({name: given[name] for name in self._inputs}, share_inputs=True)
             showers: NDArray[np.float32] = request.get_tensor("showers").data.copy()
         except RuntimeError as error:
             raise WorkError(f"OpenVINO failed in the part {GRAPH} of the bundle: {error}") from error
