@@ -164,25 +164,32 @@ def test_a_failed_write_is_one_clear_line(
     assert only_file(tmp_path) == []
 
 
-def test_sigterm_during_the_last_write_leaves_nothing_behind(
-    tmp_path: Path, showers: Showers, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    original = h5py.File.close
+STOPPED = """
+import os, signal, sys
+import h5py
+import numpy as np
+from caloforge.detector import draw_conditions, load_detector
+from caloforge.showers import Showers, save
 
-    def stop(number: int, frame: object) -> None:
-        raise SystemExit(143)
+def stop(number, frame):
+    raise SystemExit(143)
 
-    def closed(file: h5py.File) -> None:
-        os.kill(os.getpid(), signal.SIGTERM)
-        original(file)
+def closed(file):
+    os.kill(os.getpid(), signal.SIGTERM)
+    original(file)
 
-    before = signal.signal(signal.SIGTERM, stop)
-    monkeypatch.setattr(h5py.File, "close", closed)
-    try:
-        with pytest.raises(SystemExit):
-            save(tmp_path / "x.h5", showers, source="model", provenance={})
-    finally:
-        signal.signal(signal.SIGTERM, before)
+detector = load_detector("lhcb-ecal")
+showers = Showers(detector, draw_conditions(detector, 1, 0, 40), np.ones((40, 900), dtype=np.float32))
+signal.signal(signal.SIGTERM, stop)
+original, h5py.File.close = h5py.File.close, closed
+save(sys.argv[1], showers, source="model", provenance={})
+"""
+
+
+def test_sigterm_during_the_last_write_leaves_nothing_behind(tmp_path: Path) -> None:
+    environment = os.environ | {"PYTHONPATH": str(Path(caloforge.__file__).parents[1])}
+    done = subprocess.run([sys.executable, "-c", STOPPED, str(tmp_path / "x.h5")], env=environment)
+    assert done.returncode == 143
     assert only_file(tmp_path) == []
 
 
