@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -81,9 +82,31 @@ for thread in threads:
 for thread in threads:
     thread.join()
 """
-    environment = dict(os.environ, PYTHONPATH=os.pathsep.join(sys.path))
     for _ in range(3):
-        subprocess.run([sys.executable, "-c", program], env=environment, check=True, timeout=120)
+        assert run_alone(program) == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_after_an_engine_has_gone_in_another_thread(number: signal.Signals) -> None:
+    """OpenVINO freed the stack on which the main thread takes its signals: a segmentation fault."""
+    program = f"""
+import os, signal, sys, threading
+from caloforge.generation.graphs import OpenVinoSampler
+from caloforge.models.bundle import resolve_bundle
+
+samplers = [OpenVinoSampler(resolve_bundle(None, "lhcb-ecal"))]
+other = threading.Thread(target=samplers.clear)
+other.start()
+other.join()
+signal.signal({int(number)}, lambda *_: sys.exit(7))
+os.kill(os.getpid(), {int(number)})
+"""
+    assert run_alone(program) == 7
+
+
+def run_alone(program: str) -> int:
+    environment = dict(os.environ, PYTHONPATH=os.pathsep.join(sys.path))
+    return subprocess.run([sys.executable, "-c", program], env=environment, check=False, timeout=120).returncode
 
 
 def test_bfloat16_keeps_energies_to_its_precision(shipped: Bundle, asked: tuple[NDArray[np.float32], ...]) -> None:

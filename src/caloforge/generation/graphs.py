@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from functools import cache
 from queue import SimpleQueue
 from threading import Lock
 from types import ModuleType
@@ -83,9 +85,8 @@ class OpenVinoSampler(Sampler):
     """
 
     def __init__(self, bundle: Bundle, threads: int = 1, precision: Precision = "f32") -> None:
-        openvino = require("openvino", "openvino")
+        core = openvino_core()
         super().__init__(bundle.detector, bundle.noise_width)
-        core = openvino.Core()
         if precision == "bf16" and "BF16" not in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
             raise RequestError("this processor has no instructions for bfloat16; use the engine openvino")
         settings = {
@@ -123,6 +124,25 @@ class OpenVinoSampler(Sampler):
         finally:
             self._free.put(request)
         return showers
+
+
+def openvino_core() -> Any:
+    """The one OpenVINO core of this process, kept for good.
+
+    A core gives the thread that first uses it a stack for signals, and frees that stack when it goes, whatever thread
+    lets it go: the next Ctrl-C would end the process by a segmentation fault.
+
+    Raises:
+        MissingExtraError: OpenVINO is not installed.
+    """
+    make = require("openvino", "openvino").Core
+    with _FIRST_CALL:
+        return _kept(make)
+
+
+@cache
+def _kept(make: Callable[[], Any]) -> Any:
+    return make()
 
 
 def _reason(error: Exception) -> str:

@@ -9,6 +9,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from caloforge.errors import require
+from caloforge.generation.graphs import openvino_core
 
 _SIZE = 4096
 _REPEATS = 5
@@ -33,7 +34,7 @@ def bfloat16_product_rate(threads: int) -> float:
     matrix = ops.parameter([_SIZE, _SIZE], np.float32)
     model = openvino.Model([ops.matmul(matrix, ops.constant(a), False, False)], [matrix])
     settings = {"INFERENCE_PRECISION_HINT": "bf16", "INFERENCE_NUM_THREADS": threads, "ENABLE_CPU_PINNING": False}
-    request = openvino.Core().compile_model(model, "CPU", settings).create_infer_request()
+    request = openvino_core().compile_model(model, "CPU", settings).create_infer_request()
     return 2 * _SIZE**3 / _least_seconds(lambda: request.infer([a], share_inputs=True))
 
 
