@@ -19,7 +19,7 @@ from caloforge.deployment import export
 from caloforge.detector import Detector, draw_conditions
 from caloforge.errors import FormatError, MissingExtraError, RequestError
 from caloforge.generation import choice, engines, generate, load_sampler
-from caloforge.generation.graphs import GRAPH
+from caloforge.generation.graphs import GRAPH, OnnxSampler
 from caloforge.models.base import PARITY, Sampler
 from caloforge.models.bundle import Bundle, read_bundle, resolve_bundle
 from caloforge.models.neighbour import fit_neighbour
@@ -192,6 +192,23 @@ def test_a_processor_without_bfloat16(tiny_model: Path, monkeypatch: pytest.Monk
     monkeypatch.setattr(openvino, "Core", lambda: core)
     with pytest.raises(RequestError, match="no instructions for bfloat16; use the engine openvino"):
         generate(n=3, model=tiny_model, engine="openvino-bf16")
+
+
+def test_a_machine_without_a_gpu(tiny_model: Path) -> None:
+    onnxruntime = pytest.importorskip("onnxruntime")
+    if "CUDAExecutionProvider" in onnxruntime.get_available_providers():
+        pytest.skip("this onnxruntime is the one for GPUs")
+    with pytest.raises(RequestError, match="installed here is the one for CPUs; .*onnxruntime-gpu"):
+        generate(n=3, model=tiny_model, engine="onnxruntime-cuda")
+
+
+def test_calls_filled_up_for_a_gpu(shipped: Bundle, asked: tuple[NDArray[np.float32], ...]) -> None:
+    """What is added goes away again; on the CPU here, where it changes no bit."""
+    sampler = OnnxSampler(shipped)
+    whole = sampler.sample(*asked)
+    sampler._least = 64
+    for count in (1, 63, 64, 65, N):
+        np.testing.assert_array_equal(sampler.sample(*(item[:count] for item in asked)), whole[:count])
 
 
 @pytest.mark.parametrize("what", ["ir_version", "opset"])

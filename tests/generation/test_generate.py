@@ -200,7 +200,7 @@ def test_an_existing_output_is_kept(tiny_model: Path, tmp_path: Path) -> None:
         ({"workers": 0}, RequestError, "workers"),
         ({"threads": 0}, RequestError, "threads"),
         ({"workers": 2, "threads": 2}, RequestError, "one thread each"),
-        ({"engine": "tensorflow"}, RequestError, "auto, onnxruntime, openvino, openvino-bf16, torch"),
+        ({"engine": "tensorflow"}, RequestError, "auto, onnxruntime, onnxruntime-cuda, openvino, openvino-bf16, torch"),
         ({"energy": (5e3, 4e3)}, RequestError, "ascending"),
         ({"energy": (5e4, 5e5)}, DomainError, "100 GeV"),
         ({"particle": 22}, DomainError, "22"),

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from caloforge.errors import require
-from caloforge.generation.graphs import OnnxSampler, OpenVinoSampler
+from caloforge.generation.graphs import CUDA_ROWS, OnnxSampler, OpenVinoSampler
 from caloforge.generation.rows import InRows
 from caloforge.models.base import FAMILIES, Sampler
 from caloforge.models.bundle import Bundle
@@ -60,6 +60,9 @@ ENGINES: dict[str, Engine] = {
         precision="bfloat16",
         automatic=False,
     ),
+    "onnxruntime-cuda": Engine(
+        "onnxruntime", lambda bundle, threads: OnnxSampler(bundle, cuda=True), rows=CUDA_ROWS, automatic=False
+    ),
     "torch": Engine("torch", _torch, shared=False, automatic=False),
     "numpy": Engine("numpy", lambda bundle, threads: load_neighbour(bundle), rows=_WHOLE, shared=False),
 }
@@ -80,7 +83,7 @@ def start_engine(name: str, bundle: Bundle, threads: int, batch: int | None = No
         batch: most showers that the engine is given at a time; by default what is best for it.
 
     Raises:
-        RequestError: a processor that the engine cannot use.
+        RequestError: a processor or GPU that the engine cannot use.
         MissingExtraError: the engine needs a package that is not installed.
         FormatError: the bundle's content cannot be loaded.
     """

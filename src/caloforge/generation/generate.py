@@ -65,8 +65,9 @@ def generate(
             first that the detector takes.
         batch: showers a call of the model; memory and speed depend on it, the showers do not.
         workers: processes; each uses one thread. 1, the default, stays in this process.
-        engine: "onnxruntime", "openvino", "openvino-bf16" or "torch" ("numpy" for ``neighbour``), or "auto": of the
-            first two, as far as they are installed, the one that was faster on this machine when it was first asked.
+        engine: "onnxruntime", "openvino", "openvino-bf16", "onnxruntime-cuda" or "torch" ("numpy" for ``neighbour``),
+            or "auto": of the first two, as far as they are installed, the one that was faster on this machine when it
+            was first asked.
         threads: threads of the engine in this process; all cores by default. With more than one, blocks are written
             while the next are made.
         cluster: do it on a Dask cluster instead: the address of a scheduler, such as ``tcp://host:8786``, or a YAML

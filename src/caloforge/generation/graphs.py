@@ -1,4 +1,4 @@
-"""The graph of a bundle on the CPU: run by onnxruntime or by OpenVINO, one thread a call."""
+"""The graph of a bundle, run by onnxruntime or by OpenVINO: a call is the work of one thread, or of a GPU."""
 
 from __future__ import annotations
 
@@ -19,7 +19,10 @@ from caloforge.models.base import Sampler
 from caloforge.models.bundle import Bundle
 
 GRAPH = "sampler.onnx"
+CUDA_ROWS = 1024
+"""Showers of every call on a GPU, whose sums depend on their number: fewer are filled up with repetitions."""
 Precision = Literal["f32", "bf16"]
+_CUDA = ("CUDAExecutionProvider", {"use_tf32": "0", "cudnn_conv_algo_search": "HEURISTIC"})
 _FIRST_CALL = Lock()
 """Two threads whose calls are the first of a process can wait for each other for ever, inside OpenVINO's bindings."""
 
@@ -31,22 +34,32 @@ class OnnxSampler(Sampler):
     Args:
         bundle: has the part ``sampler.onnx``: inputs ``conditions`` (N, C + 1) and ``noise`` (N, noise_width), output
             ``showers`` (N, n_cells), all float32, MeV.
+        cuda: on the first GPU that the process sees, in float32 and with deterministic sums.
 
     Raises:
         MissingExtraError: onnxruntime is not installed.
+        RequestError: a GPU is asked for, and onnxruntime cannot use one here.
         FormatError: the graph cannot be loaded or has other inputs or outputs.
     """
 
-    def __init__(self, bundle: Bundle) -> None:
+    def __init__(self, bundle: Bundle, cuda: bool = False) -> None:
         onnxruntime = _import_onnxruntime()
         super().__init__(bundle.detector, bundle.noise_width)
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1
         options.inter_op_num_threads = 1
         options.log_severity_level = 3
+        options.use_deterministic_compute = cuda
+        if cuda:
+            if _CUDA[0] not in onnxruntime.get_available_providers():
+                raise RequestError(
+                    "the onnxruntime installed here is the one for CPUs; the engine onnxruntime-cuda needs that for "
+                    "GPUs in its place: pip uninstall onnxruntime; pip install 'onnxruntime-gpu[cuda,cudnn]'"
+                )
+            onnxruntime.preload_dlls()
         try:
             self._session = onnxruntime.InferenceSession(
-                bundle.part(GRAPH), sess_options=options, providers=["CPUExecutionProvider"]
+                bundle.part(GRAPH), sess_options=options, providers=[_CUDA if cuda else "CPUExecutionProvider"]
             )
         except Exception as error:  # onnxruntime's exceptions have no base class of their own
             raise FormatError(
@@ -58,15 +71,24 @@ class OnnxSampler(Sampler):
             [item.name for item in self._session.get_inputs()],
             [item.name for item in self._session.get_outputs()],
         )
+        if cuda and self._session.get_providers()[0] != _CUDA[0]:  # onnxruntime falls back to the CPU by itself
+            raise RequestError(
+                "onnxruntime cannot use a GPU here: what it misses is in its own message above; nvidia-smi must list a "
+                "GPU, and CUDA and cuDNN come with pip install 'onnxruntime-gpu[cuda,cudnn]'"
+            )
+        self._least = CUDA_ROWS if cuda else 0
 
     def sample(self, conditions: NDArray[np.float32], noise: NDArray[np.float32]) -> NDArray[np.float32]:
         """See :meth:`Sampler.sample`."""
         conditions, noise = self.checked(conditions, noise)
+        count = len(conditions)
+        if count < self._least:
+            conditions, noise = (np.resize(item, (self._least, item.shape[1])) for item in (conditions, noise))
         try:
             showers: NDArray[np.float32] = self._session.run(["showers"], {"conditions": conditions, "noise": noise})[0]
         except Exception as error:  # as above
             raise WorkError(f"onnxruntime failed in the part {GRAPH} of the bundle: {error}") from error
-        return showers
+        return showers[:count]
 
 
 @final
