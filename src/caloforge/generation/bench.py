@@ -187,7 +187,7 @@ def own_process(detector: Detector, bundle: Bundle, n: int, engine: str = "auto"
 
 
 def _rooflines(bundle: Bundle, timings: Sequence[Timing]) -> Iterator[Roofline]:
-    """One a precision, for its fastest engine; none for what is no network, without weights, or without torch."""
+    """One a precision, for its fastest engine on the processor; none without a network, its weights, or torch."""
     if bundle.family in NEIGHBOURS or WEIGHTS not in bundle.parts or not ENGINES["torch"].installed:
         return
     from caloforge.models.networks.sampler import load_generator, operations
@@ -195,7 +195,7 @@ def _rooflines(bundle: Bundle, timings: Sequence[Timing]) -> Iterator[Roofline]:
     flops = operations(load_generator(bundle), bundle.detector)
     size = 4 * (bundle.noise_width + bundle.detector.n_cells)
     copied = copy_rate()
-    of_model = [timing for timing in timings if timing.batch is not None]
+    of_model = [timing for timing in timings if timing.batch is not None and not ENGINES[timing.engine].gpu]
     for precision, rate in (("float32", product_rate), ("bfloat16", bfloat16_product_rate)):
         mine = [timing for timing in of_model if ENGINES[timing.engine].precision == precision]
         if not mine:

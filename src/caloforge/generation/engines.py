@@ -5,10 +5,9 @@ from __future__ import annotations
 import importlib.util
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
 
 from caloforge.errors import require
-from caloforge.generation.graphs import CUDA_ROWS, OnnxSampler, OpenVinoSampler
+from caloforge.generation.graphs import CUDA_ROWS, OnnxSampler, OpenVinoSampler, Precision
 from caloforge.generation.rows import InRows
 from caloforge.models.base import FAMILIES, Sampler
 from caloforge.models.bundle import Bundle
@@ -27,6 +26,7 @@ class Engine:
         rows: showers a call; of 8 to 512 the fastest on a CPU for 30 x 30 cells.
         shared: threads share the rows; otherwise a call uses them itself.
         precision: of products of matrices; the rest is float32.
+        gpu: it calculates on a GPU, not on the processor.
         automatic: "auto" may mean it; it is quick to start, and its showers are those of the others to 1e-5.
     """
 
@@ -34,7 +34,8 @@ class Engine:
     load: Callable[[Bundle, int], Sampler]
     rows: int = 64
     shared: bool = True
-    precision: Literal["float32", "bfloat16"] = "float32"
+    precision: Precision = "float32"
+    gpu: bool = False
     automatic: bool = True
 
     @property
@@ -55,13 +56,13 @@ ENGINES: dict[str, Engine] = {
     "openvino": Engine("openvino", OpenVinoSampler, rows=128),
     "openvino-bf16": Engine(
         "openvino",
-        lambda bundle, threads: OpenVinoSampler(bundle, threads, "bf16"),
+        lambda bundle, threads: OpenVinoSampler(bundle, threads, "bfloat16"),
         rows=128,
         precision="bfloat16",
         automatic=False,
     ),
     "onnxruntime-cuda": Engine(
-        "onnxruntime", lambda bundle, threads: OnnxSampler(bundle, cuda=True), rows=CUDA_ROWS, automatic=False
+        "onnxruntime", lambda bundle, threads: OnnxSampler(bundle, cuda=True), rows=CUDA_ROWS, gpu=True, automatic=False
     ),
     "torch": Engine("torch", _torch, shared=False, automatic=False),
     "numpy": Engine("numpy", lambda bundle, threads: load_neighbour(bundle), rows=_WHOLE, shared=False),

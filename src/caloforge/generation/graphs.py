@@ -21,7 +21,7 @@ from caloforge.models.bundle import Bundle
 GRAPH = "sampler.onnx"
 CUDA_ROWS = 1024
 """Showers of every call on a GPU, whose sums depend on their number: fewer are filled up with repetitions."""
-Precision = Literal["f32", "bf16"]
+Precision = Literal["float32", "bfloat16"]
 _CUDA = ("CUDAExecutionProvider", {"use_tf32": "0", "cudnn_conv_algo_search": "HEURISTIC"})
 _FIRST_CALL = Lock()
 """Two threads whose calls are the first of a process can wait for each other for ever, inside OpenVINO's bindings."""
@@ -98,7 +98,7 @@ class OpenVinoSampler(Sampler):
     Args:
         bundle: as for :class:`OnnxSampler`.
         threads: how many may call at a time; each call is one thread's work.
-        precision: of products and convolutions; "bf16" has 8 significant bits and a processor's own instructions.
+        precision: of products and convolutions; "bfloat16" has 8 significant bits and a processor's own instructions.
 
     Raises:
         MissingExtraError: OpenVINO is not installed.
@@ -106,13 +106,13 @@ class OpenVinoSampler(Sampler):
         FormatError: the graph cannot be loaded or has other inputs or outputs.
     """
 
-    def __init__(self, bundle: Bundle, threads: int = 1, precision: Precision = "f32") -> None:
+    def __init__(self, bundle: Bundle, threads: int = 1, precision: Precision = "float32") -> None:
         core = openvino_core()
         super().__init__(bundle.detector, bundle.noise_width)
-        if precision == "bf16" and "BF16" not in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+        if precision == "bfloat16" and "BF16" not in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
             raise RequestError("this processor has no instructions for bfloat16; use the engine openvino")
         settings = {
-            "INFERENCE_PRECISION_HINT": precision,
+            "INFERENCE_PRECISION_HINT": {"float32": "f32", "bfloat16": "bf16"}[precision],
             "INFERENCE_NUM_THREADS": threads,
             "NUM_STREAMS": threads,
             "ENABLE_CPU_PINNING": False,
