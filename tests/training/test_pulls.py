@@ -124,7 +124,7 @@ def test_a_known_covariance_is_learnt(small: Detector, family: str) -> None:
     asked = known_batch(5000, fresh(5))
     noise = torch.cat([asked.normal, torch.randn(5000, taught.network.noise_width - 1, generator=fresh(6))], 1)
     with torch.no_grad():
-        pulls = taught.network(asked.features, noise, asked.cells)
+        pulls = taught.network(asked.context, noise, asked.cells)
     expected = known_loadings() @ known_loadings().T + 0.3 * torch.eye(N_CELLS)
     made = torch.cov((pulls - 0.5 * asked.normal).T)
     assert float((made - expected).norm() / expected.norm()) < 0.15
@@ -141,7 +141,7 @@ def test_the_bound_of_the_flow_is_exact_while_the_factors_are_normal(small: Dete
         last = network.given[-1]
         assert isinstance(last, nn.Linear)
         last.bias.normal_(std=0.3, generator=fresh(9))
-        model = network.model(batch.context)
+        model = network.model(batch.given)
         losses = [total(taught.losses(batch, fresh(seed))) for seed in (10, 11)]
         loadings = model.loadings * model.scale[:, None, :]
         covariance = loadings @ loadings.mT + torch.diag_embed(model.deviation.square())

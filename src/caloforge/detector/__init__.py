@@ -10,7 +10,7 @@ from caloforge.detector.conditions import (
     real_numbers,
 )
 from caloforge.detector.load import detector_from_toml, detector_names, detectors, load_detector
-from caloforge.detector.mirror import mirror_cells
+from caloforge.detector.mirror import mirror_cells, reflections
 from caloforge.detector.mixture import Mixture, Particle
 from caloforge.detector.same import check_same
 from caloforge.detector.sampling import Energy, check_particles, draw_conditions
@@ -42,4 +42,5 @@ __all__ = [
     "load_detector",
     "mirror_cells",
     "real_numbers",
+    "reflections",
 ]

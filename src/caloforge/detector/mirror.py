@@ -13,6 +13,22 @@ from caloforge.errors import RequestError
 _Real = TypeVar("_Real", np.float32, np.float64)
 
 
+_REFLECTED = {"mirror_x": ("angle_xz", "x"), "mirror_y": ("angle_yz", "y")}
+
+
+def reflections(detector: Detector) -> dict[str, list[str]]:
+    """The conditions that change their sign with each mirror symmetry that has one: the angle first, if it varies.
+
+    A shower whose first one is negative can be reflected to have it positive.
+    """
+    found = {}
+    for symmetry, names in _REFLECTED.items():
+        varied = [spec.name for spec in detector.conditions if spec.name in names and spec.low < spec.high]
+        if symmetry in detector.symmetries and varied:
+            found[symmetry] = sorted(varied, key=names.index)
+    return found
+
+
 def check_symmetry(detector: Detector, flip_x: NDArray[np.bool_], flip_y: NDArray[np.bool_]) -> None:
     """Raise RequestError when a flip is asked for that is no symmetry of the detector."""
     for name, flip in (("mirror_x", flip_x), ("mirror_y", flip_y)):

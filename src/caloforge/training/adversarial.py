@@ -126,7 +126,7 @@ class PullAdversaries(Adversaries):
 
     @property
     def pretraining_steps(self) -> int:
-        parts = 4
+        parts = self.generator.fitted_parts + 2
         if self.priorities is not None:
             parts += 1 if self.priorities.surrogate is None else 2
         return parts * self.config.pretraining_steps

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from caloforge.detector import Conditions, Detector, concatenate_conditions, mirror_cells
+from caloforge.detector import Conditions, concatenate_conditions, mirror_cells, reflections
 from caloforge.errors import RequestError
 from caloforge.showers import ShowerFile
 
@@ -83,9 +83,11 @@ def fold_sample(sample: Sample) -> Sample:
 
 
 def mirror_flags(conditions: Conditions) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Which showers to reflect in x and in y to have no negative angle, as the detector's symmetries allow."""
-    detector: Detector = conditions.detector
+    """Which showers to reflect in x and in y to have no negative angle (position, where it is fixed)."""
+    reflected = reflections(conditions.detector)
     none = np.zeros(len(conditions), dtype=bool)
-    flip_x = conditions.column("angle_xz") < 0 if "mirror_x" in detector.symmetries else none
-    flip_y = conditions.column("angle_yz") < 0 if "mirror_y" in detector.symmetries else none
+    flip_x, flip_y = (
+        conditions.column(reflected[symmetry][0]) < 0 if symmetry in reflected else none
+        for symmetry in ("mirror_x", "mirror_y")
+    )
     return flip_x, flip_y

@@ -80,6 +80,7 @@ class Distillation(PullTrainer):
 
     def pretrain(self, sample: Sample, advance: Callable[[int], None]) -> None:
         self.generator.cells.load_state_dict(self.teacher.cells.state_dict())
+        self.generator.layers.load_state_dict(self.teacher.layers.state_dict())
         self.generator.response.load_state_dict(self.teacher.response.state_dict())
         self.generator.ceiling.copy_(self.teacher.ceiling)
         advance(1)
@@ -87,6 +88,6 @@ class Distillation(PullTrainer):
     def losses(self, batch: PullBatch, random: torch.Generator) -> dict[str, Tensor]:
         noise = torch.cat([batch.normal, normals_like(batch.pulls, random)], 1)
         with torch.no_grad():
-            taught = self.teacher.pulls(batch.features, noise, batch.cells)
-        made = self.network(batch.features, noise, batch.cells)
+            taught = self.teacher.pulls(batch.context, noise, batch.cells)
+        made = self.network(batch.context, noise, batch.cells)
         return {"difference": (made - taught).square().mean()}

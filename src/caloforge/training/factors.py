@@ -71,13 +71,13 @@ class FactorLikelihood(PullTrainer):
             network.loadings.copy_(principal_loadings(moment / len(sample), network.loadings.shape[1]))
 
     def losses(self, batch: PullBatch, random: torch.Generator) -> dict[str, Tensor]:
-        network, context, n_cells = self._network(), batch.context, batch.pulls.shape[1]
-        model = network.model(context)
+        network, given, n_cells = self._network(), batch.given, batch.pulls.shape[1]
+        model = network.model(given)
         factors, log_posterior = posterior(model, batch.pulls, normals_like(model.scale, random))
         own = (batch.pulls - model.pulls(factors, torch.zeros_like(batch.pulls))) / model.deviation
         return {
             "reconstruction": (0.5 * own.square() + torch.log(model.deviation)).mean(),
-            "divergence": (log_posterior - network.log_prior(factors, context)).mean() / n_cells,
+            "divergence": (log_posterior - network.log_prior(factors, given)).mean() / n_cells,
         }
 
     def _network(self) -> FactorPulls:

@@ -26,5 +26,5 @@ class VelocityMatching(PullTrainer):
         cosine, sine = torch.cos(angle), torch.sin(angle)
         image = cosine * noise + sine * batch.pulls
         expected = network.field.expected(batch.cells, image)
-        velocity = network.velocity(batch.context, angle, image, expected)
+        velocity = network.velocity(batch.given, angle, image, expected)
         return {"velocity": (velocity - (cosine * batch.pulls - sine * noise)).square().mean()}

@@ -100,8 +100,8 @@ class ParallelMembers(Training):
 
 def pull_moments(generator: ShowerGenerator, conditions: Tensor, noise: Tensor) -> Tensor:
     """Mean and mean square of the pull of each cell over N showers, (2 n_cells,)."""
-    features = generator.features(conditions)
-    pulls = generator.pulls(features, noise, generator.cells(features))
+    context, noise = generator.drawn_context(conditions, noise)
+    pulls = generator.pulls(context, noise, generator.cells(context))
     return torch.cat([pulls.mean(0), pulls.square().mean(0)])
 
 

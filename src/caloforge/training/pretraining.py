@@ -47,7 +47,7 @@ class Pretraining:
         self.conditions = torch.from_numpy(sample.inputs).to(device)
 
     def representation(self, generator: ShowerGenerator) -> None:
-        """The response, the marginals of the cells and their largest energies."""
+        """The response, the shares of the layers, the marginals of the cells and their largest energies."""
         sample = self.sample
         visible = torch.from_numpy(sample.energies.sum(1) / sample.conditions.column("energy")).float().to(self.device)
         response = generator.response
@@ -55,12 +55,21 @@ class Pretraining:
         features = generator.features(self.conditions)
         generator.ceiling.copy_(generator.to_values(torch.from_numpy(sample.energies.max(0))))
 
+        def layers(rows: Tensor) -> Tensor:
+            expected: Marginals = response(features[rows])
+            return generator.layers.losses(features[rows], expected.pulls(visible[rows, None]), logits[rows]).mean()
+
         def cells(rows: Tensor) -> Tensor:
-            energies, _ = batch_of(sample, rows, self.device)
-            marginals: Marginals = generator.cells(features[rows])
+            energies, conditions = batch_of(sample, rows, self.device)
+            marginals: Marginals = generator.cells(generator.context(conditions, energies))
             return marginals.censored_loss(generator.to_values(energies)).mean()
 
         self._fit("response", response, lambda rows: response(features[rows]).loss(visible[rows, None]).mean())
+        if generator.layers.n_values:
+            logits = self._of_all(lambda energies, conditions: generator.layers.logits(energies))
+            generator.layers.standardise_with(logits)
+            response.requires_grad_(False)
+            self._fit("layers", generator.layers, layers)
         self._fit("cells", generator.cells, cells)
 
     def images(self, generator: ImageGenerator) -> None:
@@ -79,13 +88,13 @@ class Pretraining:
 
     def critic(self, critic: Critic, generator: ShowerGenerator) -> None:
         """The moments of the critic's observables and its regressor."""
-        observables = self._observables(critic.observables.values)
+        observables = self._of_all(critic.observables.values)
         self._moments("observables", critic.observables.moments, observables, generator.features)
         self.regressor(critic.regressor, generator.features, generator.to_values)
 
     def priorities(self, priorities: Priorities, generator: ShowerGenerator) -> None:
         """The moments of the prioritised observables and, where some have no gradient, their surrogate."""
-        observables = self._observables(priorities.values)
+        observables = self._of_all(priorities.values)
         # Counts are spread over their spacing: the likelihood of a density has no bound where values repeat.
         random = step_generator(self.config.seed, "training/spread", 0)
         observables += priorities.lattice * (torch.rand(observables.shape, generator=random).to(self.device) - 0.5)
@@ -101,9 +110,9 @@ class Pretraining:
         wanted = pulls[:, -surrogate.n_outputs :].clamp(-PULL_RANGE, PULL_RANGE)
 
         def loss(rows: Tensor) -> Tensor:
-            energies, _ = batch_of(self.sample, rows, self.device)
+            energies, conditions = batch_of(self.sample, rows, self.device)
             with torch.no_grad():
-                images = surrogate.images(energies, features[rows], generator)
+                images = surrogate.images(energies, conditions, generator)
             misses: Tensor = surrogate(images, features[rows]) - wanted[rows]
             return misses.square().mean()
 
@@ -122,8 +131,8 @@ class Pretraining:
 
         self._fit("regressor", regressor, loss)
 
-    def _observables(self, values_of: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
-        """Observables (N, K) of all showers."""
+    def _of_all(self, values_of: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
+        """Numbers (N, K) of the energies and conditions of all showers."""
         starts = range(0, len(self.sample), _BLOCK)
         with torch.no_grad():
             blocks = (batch_of(self.sample, slice(start, start + _BLOCK), self.device) for start in starts)

@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from caloforge.detector import Detector
 from caloforge.errors import RequestError, unknown_name
-from caloforge.models.networks.critic import ImageFeatures
+from caloforge.models.networks.critic import cell_features
 from caloforge.models.networks.generator import ShowerGenerator
 from caloforge.models.networks.marginals import ConditionalMarginals, Marginals, dense
 from caloforge.models.networks.settings import ConvolutionalSettings
@@ -42,20 +42,18 @@ class Surrogate(nn.Module):
     Each cell has a layer of its own first: what a count of cells above a threshold is made of.
     """
 
-    def __init__(
-        self, shape: tuple[int, int], n_features: int, settings: ConvolutionalSettings, n_outputs: int
-    ) -> None:
+    def __init__(self, detector: Detector, n_features: int, settings: ConvolutionalSettings, n_outputs: int) -> None:
         super().__init__()
         channels, hidden = settings.critic_channels, settings.hidden
         self.n_outputs = n_outputs
         self.cell = nn.Linear(3, channels)
-        self.image = ImageFeatures(shape, channels, channels, hidden)
+        self.image = cell_features(detector, channels, channels, hidden)
         self.head = dense(hidden + n_features, hidden, n_outputs)
 
     @staticmethod
-    def images(energies: Tensor, features: Tensor, generator: ShowerGenerator) -> Tensor:
+    def images(energies: Tensor, conditions: Tensor, generator: ShowerGenerator) -> Tensor:
         """Pull, value and location of each cell, of energies (N, n_cells): what it is, and what it was to be."""
-        cells: Marginals = generator.cells(features)
+        cells: Marginals = generator.cells(generator.context(conditions, energies))
         values = generator.to_values(energies)
         return torch.stack([cells.pulls(values).clamp(-PULL_RANGE, PULL_RANGE), values / 3, cells.location / 3], -1)
 
@@ -103,8 +101,7 @@ class Priorities(nn.Module):
         self.names += predicted
         self.weights = [weights[name] for name in self.names]
         self.moments = ConditionalMarginals(n_features, len(self.names), settings.hidden // 2)
-        shape = detector.cells.shape
-        self.surrogate = Surrogate(shape, n_features, settings, len(predicted)) if predicted else None
+        self.surrogate = Surrogate(detector, n_features, settings, len(predicted)) if predicted else None
         self.register_buffer("lattice", torch.tensor([table[name].lattice or 0.0 for name in self.names]))
 
     def values(self, energies: Tensor, conditions: Tensor) -> Tensor:
@@ -117,7 +114,7 @@ class Priorities(nn.Module):
         expected: Marginals = self.moments(features)
         pulls = expected.pulls(self.values(energies, conditions))
         if self.surrogate is not None:
-            predicted: Tensor = self.surrogate(self.surrogate.images(energies, features, generator), features)
+            predicted: Tensor = self.surrogate(self.surrogate.images(energies, conditions, generator), features)
             pulls = torch.cat([pulls[:, : -self.surrogate.n_outputs], predicted], 1)
         return pulls.clamp(-PULL_RANGE, PULL_RANGE)
 

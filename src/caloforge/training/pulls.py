@@ -50,21 +50,21 @@ class PullBatch:
     """Showers as a pull network is to make them.
 
     Attributes:
-        features: (B, C).
+        context: (B, C), features of the conditions and the shares of the layers.
         normal: (B, 1), the normal number that makes the visible energy what it is.
         cells: marginals of the cells.
         pulls: (B, n_cells).
     """
 
-    features: Tensor
+    context: Tensor
     normal: Tensor
     cells: Marginals
     pulls: Tensor
 
     @property
-    def context(self) -> Tensor:
-        """Features and normal number, (B, C + 1)."""
-        return torch.cat([self.features, self.normal], 1)
+    def given(self) -> Tensor:
+        """Context and normal number, (B, C + 1)."""
+        return torch.cat([self.context, self.normal], 1)
 
 
 def pull_batch(generator: ShowerGenerator, energies: Tensor, conditions: Tensor, random: torch.Generator) -> PullBatch:
@@ -72,10 +72,11 @@ def pull_batch(generator: ShowerGenerator, energies: Tensor, conditions: Tensor,
     with torch.no_grad():
         features = generator.features(conditions)
         response = energies.sum(1) / conditions[:, generator.energy_column]
-        cells: Marginals = generator.cells(features)
+        context = generator.context(conditions, energies)
+        cells: Marginals = generator.cells(context)
         pulls = imputed_pulls(cells, generator.to_values(energies), random)
         expected: Marginals = generator.response(features)
-        return PullBatch(features, expected.pulls(response[:, None]), cells, pulls)
+        return PullBatch(context, expected.pulls(response[:, None]), cells, pulls)
 
 
 class PullTrainer(Trainer):
@@ -112,7 +113,7 @@ class PullTrainer(Trainer):
 
     @property
     def pretraining_steps(self) -> int:
-        return 2 * self.config.pretraining_steps
+        return self.generator.fitted_parts * self.config.pretraining_steps
 
     def pretrain(self, sample: Sample, advance: Callable[[int], None]) -> None:
         Pretraining(sample, self.config, self.fabric.device, advance).representation(self.generator)

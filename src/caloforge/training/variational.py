@@ -30,7 +30,7 @@ class EvidenceBound(PullTrainer):
         hidden, latent = config.network.hidden, config.network.latent
 
         def encoder(generator: ShowerGenerator) -> nn.Module:
-            return dense(detector.n_cells + generator.features.width + 1, hidden, hidden, 2 * latent)
+            return dense(detector.n_cells + generator.n_context + 1, hidden, hidden, 2 * latent)
 
         super().__init__(detector, particles, config, fabric, encoder=encoder)
         self.encoder = self.modules["encoder"]
@@ -38,9 +38,9 @@ class EvidenceBound(PullTrainer):
     def losses(self, batch: PullBatch, random: torch.Generator) -> dict[str, Tensor]:
         decoder = self.network
         assert isinstance(decoder, VariationalPulls)
-        mean, log_deviation = self.encoder(torch.cat([batch.pulls, batch.context], 1)).chunk(2, 1)
+        mean, log_deviation = self.encoder(torch.cat([batch.pulls, batch.given], 1)).chunk(2, 1)
         latent = mean + torch.exp(log_deviation) * normals_like(mean, random)
-        expected, log_spread = decoder.moments(batch.features, torch.cat([batch.normal, latent], 1))
+        expected, log_spread = decoder.moments(batch.context, torch.cat([batch.normal, latent], 1))
         misses = (batch.pulls - expected) * torch.exp(-log_spread)
         divergence = 0.5 * (mean.square() + torch.exp(2 * log_deviation) - 1) - log_deviation
         return {

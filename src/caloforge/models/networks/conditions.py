@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from caloforge.detector import reflections
 from caloforge.models.networks.functions import log
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class MirrorFold(nn.Module):
-    """Reflects every shower into the quadrant of non-negative angles, and back.
+    """Reflects every shower into the quadrant of non-negative angles (positions, where those are fixed), and back.
 
     The mirror symmetries are exact, so a network that only ever sees one quadrant respects them by construction and
     finds its training conditions four times as dense as with the full range.
@@ -24,35 +25,31 @@ class MirrorFold(nn.Module):
 
     def __init__(self, detector: Detector) -> None:
         super().__init__()
-        self.shape = detector.cells.shape
-        names = detector.condition_names
         self.columns = {
-            axis: [names.index(name) for name in (angle, position) if name in names]
-            for axis, symmetry, angle, position in (
-                (1, "mirror_x", "angle_xz", "x"),
-                (2, "mirror_y", "angle_yz", "y"),
-            )
-            if symmetry in detector.symmetries and angle in names
+            symmetry: [detector.column(name) for name in names] for symmetry, names in reflections(detector).items()
         }
+        for symmetry in self.columns:
+            in_x = symmetry == "mirror_x"
+            mirrored = [layer.offset + layer.cells.mirrored(in_x, not in_x) for layer in detector.cell_layers]
+            self.register_buffer(symmetry, torch.from_numpy(np.concatenate(mirrored)), persistent=False)
 
-    def flips(self, conditions: Tensor) -> dict[int, Tensor]:
-        """Which showers (N,) are to be reflected, by image axis (1 for x, 2 for y)."""
-        return {axis: conditions[:, columns[0]] < 0 for axis, columns in self.columns.items()}
+    def flips(self, conditions: Tensor) -> dict[str, Tensor]:
+        """Which showers (N,) are to be reflected, by symmetry."""
+        return {symmetry: conditions[:, columns[0]] < 0 for symmetry, columns in self.columns.items()}
 
-    def conditions(self, conditions: Tensor, flips: dict[int, Tensor]) -> Tensor:
+    def conditions(self, conditions: Tensor, flips: dict[str, Tensor]) -> Tensor:
         """Conditions (N, C + 1) with the sign of angle and position changed where flipped."""
         columns = list(conditions.unbind(1))
-        for axis, flip in flips.items():
-            for column in self.columns[axis]:
+        for symmetry, flip in flips.items():
+            for column in self.columns[symmetry]:
                 columns[column] = torch.where(flip, -columns[column], columns[column])
         return torch.stack(columns, 1)
 
-    def energies(self, energies: Tensor, flips: dict[int, Tensor]) -> Tensor:
+    def energies(self, energies: Tensor, flips: dict[str, Tensor]) -> Tensor:
         """Energies (N, n_cells) reflected where flipped; its own inverse."""
-        image = energies.reshape(-1, *self.shape)
-        for axis, flip in flips.items():
-            image = torch.where(flip[:, None, None], image.flip(axis), image)
-        return image.reshape(energies.shape)
+        for symmetry, flip in flips.items():
+            energies = torch.where(flip[:, None], energies[:, self.get_buffer(symmetry)], energies)
+        return energies
 
 
 class ConditionFeatures(nn.Module):
@@ -76,11 +73,7 @@ class ConditionFeatures(nn.Module):
         self.particles = particles
         self.n_conditions = len(detector.conditions)
         self.width = self.n_conditions + (len(particles) if len(particles) > 1 else 0)
-        positive = [
-            name
-            for name, symmetry in (("angle_xz", "mirror_x"), ("angle_yz", "mirror_y"))
-            if folded and symmetry in detector.symmetries
-        ]
+        positive = [names[0] for names in reflections(detector).values()] if folded else []
         logarithmic = np.array([spec.logarithmic for spec in detector.conditions])
         low = np.array([0.0 if spec.name in positive else spec.low for spec in detector.conditions])
         low, high = (np.where(logarithmic, np.log(np.where(logarithmic, x, 1.0)), x) for x in (low, detector.high))

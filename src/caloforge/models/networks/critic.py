@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from caloforge.models.networks.generator import ShowerGenerator, pad_to_multiple
+from caloforge.models.networks.generator import ShowerGenerator, layout_of, pad_to_multiple
 from caloforge.models.networks.marginals import ConditionalMarginals, Marginals, dense
 from caloforge.models.networks.settings import ConvolutionalSettings
 from caloforge.observables import compute, observables_for, soft_sparsities
@@ -57,12 +57,33 @@ class ImageFeatures(nn.Module):
         return functional.leaky_relu(self.last(hidden.flatten(1)), 0.2)
 
 
+class ColumnFeatures(nn.Module):
+    """Column (N, n_cells, K) of cells without neighbours to ``hidden`` features: two dense layers."""
+
+    def __init__(self, n_cells: int, inputs: int, hidden: int) -> None:
+        super().__init__()
+        self.first = nn.Linear(n_cells * inputs, hidden)
+        self.last = nn.Linear(hidden, hidden)
+
+    def forward(self, columns: Tensor) -> Tensor:
+        hidden = functional.leaky_relu(self.first(columns.flatten(1)), 0.2)
+        return functional.leaky_relu(self.last(hidden), 0.2)
+
+
+def cell_features(detector: Detector, inputs: int, channels: int, hidden: int) -> nn.Module:
+    """Numbers of the cells (N, n_cells, K) to ``hidden`` features, by convolutions where the cells are one grid."""
+    layout = layout_of(detector)
+    if layout.kernel == 1:
+        return ColumnFeatures(layout.n_cells, inputs, hidden)
+    return ImageFeatures(layout.shape, inputs, channels, hidden)
+
+
 class Regressor(nn.Module):
     """Values v (N, n_cells) of a shower back to its condition features (N, C); trained on full simulation, frozen."""
 
-    def __init__(self, shape: tuple[int, int], channels: int, hidden: int, n_features: int) -> None:
+    def __init__(self, detector: Detector, channels: int, hidden: int, n_features: int) -> None:
         super().__init__()
-        self.image = ImageFeatures(shape, 1, channels, hidden)
+        self.image = cell_features(detector, 1, channels, hidden)
         self.head = nn.Linear(hidden, n_features)
 
     def forward(self, values: Tensor) -> Tensor:
@@ -100,31 +121,34 @@ class ObservableFeatures(nn.Module):
 
 
 class Critic(nn.Module):
-    """Pulls of all cells and the conditions to one number; the gradient penalty is taken in the pulls.
+    """What ``ShowerGenerator.pulls_of`` says of showers, and their conditions, to one number.
 
-    In pulls every cell has unit variance, so a bias of the hot cells, whose values fluctuate little, weighs as much as
-    one of the halo. Beside the image the critic sees the observables and how far the regressor finds the shower from
-    what was asked for; both are frozen.
+    The gradient penalty is taken in the pulls. There every cell has unit variance, so a bias of the hot cells, whose
+    values fluctuate little, weighs as much as one of the halo. Beside the cells the critic sees the observables and how
+    far the regressor finds the shower from what was asked for; both are frozen.
     """
 
     def __init__(self, detector: Detector, n_features: int, settings: ConvolutionalSettings) -> None:
         super().__init__()
         hidden = settings.hidden
         self.observables = ObservableFeatures(detector, n_features, settings)
-        self.regressor = Regressor(detector.cells.shape, settings.critic_channels // 2, hidden, n_features)
-        self.image = ImageFeatures(detector.cells.shape, 4, settings.critic_channels, hidden)
-        self.numbers = nn.Sequential(nn.Linear(self.observables.n_outputs + 2 * n_features, hidden), nn.SiLU())
-        self.head = dense(2 * hidden + n_features, hidden, 1)
+        self.regressor = Regressor(detector, settings.critic_channels // 2, hidden, n_features)
+        self.image = cell_features(detector, 4, settings.critic_channels, hidden)
+        n_context = n_features + len(detector.cell_layers) - 1
+        self.numbers = nn.Sequential(nn.Linear(self.observables.n_outputs + n_features + n_context, hidden), nn.SiLU())
+        self.head = dense(2 * hidden + n_context, hidden, 1)
 
     def frozen(self) -> None:
         """Keep the pre-trained parts as they are from now on."""
         self.observables.requires_grad_(False)
         self.regressor.requires_grad_(False)
 
-    def forward(self, pulls: Tensor, conditions: Tensor, generator: ShowerGenerator) -> Tensor:
-        """Pulls (N, n_cells), folded conditions (N, C + 1) -> scores (N,); ``generator`` lends its frozen marginals."""
+    def forward(self, seen: Tensor, conditions: Tensor, generator: ShowerGenerator) -> Tensor:
+        """Pulls and shares, folded conditions (N, C + 1) -> scores (N,); ``generator`` lends its frozen marginals."""
         features = generator.features(conditions)
-        cells = generator.cells(features)
+        pulls, values = seen.tensor_split([generator.n_cells], 1)
+        context = torch.cat([features, values], 1)
+        cells = generator.cells(context)
         energies = generator.to_energies(cells.values(pulls))
         values = generator.to_values(energies)
         observables = self.observables(energies, conditions, features)
@@ -133,6 +157,6 @@ class Critic(nn.Module):
             [pulls.clamp(*_PULL_RANGE), values / 3, torch.sigmoid(8 * (values - 0.3)), cells.location / 3], -1
         )
         image = self.image(images)
-        numbers = self.numbers(torch.cat([observables, misses, features], 1))
-        score: Tensor = self.head(torch.cat([image, numbers, features], 1))
+        numbers = self.numbers(torch.cat([observables, misses, context], 1))
+        score: Tensor = self.head(torch.cat([image, numbers, context], 1))
         return score[:, 0]

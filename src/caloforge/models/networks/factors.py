@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from caloforge.errors import require
-from caloforge.models.networks.generator import PullNetwork
+from caloforge.models.networks.generator import Layout, PullNetwork
 from caloforge.models.networks.marginals import Marginals, dense, start_at_zero
 from caloforge.models.networks.settings import FactorSettings
 
@@ -32,15 +32,15 @@ class FactorModel(NamedTuple):
 class FactorPulls(PullNetwork):
     """Factor analysis whose factors follow a conditional normalising flow.
 
-    Mean, scale and deviation are smooth functions of the context, which is the features and the number of the visible
-    energy. The flow is a neural spline flow of coupling layers (C. Durkan et al., arXiv:1906.04032): one pass in either
-    direction, and the identity at first.
+    Mean, scale and deviation are smooth functions of the context and the number of the visible energy. The flow is a
+    neural spline flow of coupling layers (C. Durkan et al., arXiv:1906.04032): one pass in either direction, and the
+    identity at first.
     """
 
-    def __init__(self, n_features: int, shape: tuple[int, int], settings: FactorSettings) -> None:
+    def __init__(self, n_context: int, layout: Layout, settings: FactorSettings) -> None:
         super().__init__()
         flows = require("zuko.flows", "train")
-        n_cells, context = shape[0] * shape[1], n_features + 1
+        n_cells, context = layout.n_cells, n_context + 1
         self.sizes = [n_cells, n_cells, settings.factors]
         self.noise_width = 1 + settings.factors + n_cells
         self.loadings = nn.Parameter(torch.zeros(n_cells, settings.factors))
@@ -68,7 +68,7 @@ class FactorPulls(PullNetwork):
         density: Tensor = log_volume - 0.5 * normal.square().sum(1)
         return density
 
-    def forward(self, features: Tensor, noise: Tensor, cells: Marginals) -> Tensor:
-        context = torch.cat([features, noise[:, :1]], 1)
+    def forward(self, context: Tensor, noise: Tensor, cells: Marginals) -> Tensor:
+        context = torch.cat([context, noise[:, :1]], 1)
         normal, own = torch.split(noise[:, 1:], [self.loadings.shape[1], self.loadings.shape[0]], 1)
         return self.model(context).pulls(self.flow(context).inv(normal), own)

@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from caloforge.models.base import UNCONDITIONAL
 from caloforge.models.networks.base import Generator
-from caloforge.models.networks.conditions import ConditionFeatures
 from caloforge.models.networks.factors import FactorPulls
 from caloforge.models.networks.fields import DistilledPulls, IntegratedPulls
-from caloforge.models.networks.generator import ConvolutionalPulls, PullNetwork, ShowerGenerator
+from caloforge.models.networks.generator import ConvolutionalPulls, Layout, PullNetwork, ShowerGenerator
 from caloforge.models.networks.images import ImageGenerator
 from caloforge.models.networks.settings import (
     ConvolutionalSettings,
@@ -31,10 +30,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Family:
-    """Its settings, and its pull network made of the number of features, the shape of the cells and those settings."""
+    """Its settings, and its pull network: of the width of the context, the layout of the cells and the settings."""
 
     settings: type[NetworkSettings]
-    pulls: Callable[[int, tuple[int, int], Any], PullNetwork]
+    pulls: Callable[[int, Layout, Any], PullNetwork]
 
 
 FAMILIES = {
@@ -64,6 +63,4 @@ def shower_generator(
     family: str, detector: Detector, particles: tuple[int, ...], settings: NetworkSettings
 ) -> ShowerGenerator:
     """A generator with new weights, for the particles of these PDG codes."""
-    features = ConditionFeatures(detector, particles)
-    pulls = FAMILIES[family].pulls(features.width, detector.cells.shape, settings)
-    return ShowerGenerator(detector, features, settings, pulls)
+    return ShowerGenerator(detector, particles, settings, FAMILIES[family].pulls)

@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from caloforge.models.networks.generator import PullNetwork
+from caloforge.models.networks.generator import Layout, PullNetwork
 from caloforge.models.networks.marginals import EDGE, Marginals, dense, start_at_zero
 from caloforge.models.networks.settings import FieldSettings, MatchingSettings
 
@@ -22,16 +22,16 @@ class PullField(nn.Module):
     convolutions tie neighbours together, told what each cell has on average and how likely it is on.
     """
 
-    def __init__(self, n_context: int, shape: tuple[int, int], settings: FieldSettings) -> None:
+    def __init__(self, n_context: int, layout: Layout, settings: FieldSettings) -> None:
         super().__init__()
-        self.shape = shape
+        self.shape = layout.shape
         self.maps = settings.maps
-        n_cells, hidden = shape[0] * shape[1], settings.hidden
+        n_cells, hidden, size = layout.n_cells, settings.hidden, layout.kernel
         self.dense = dense(n_context + n_cells, hidden, hidden, n_cells * settings.maps)
         self.convolutions = nn.Sequential(
-            nn.Conv2d(settings.maps + 3, settings.channels, 3, padding=1),
+            nn.Conv2d(settings.maps + 3, settings.channels, size, padding="same"),
             nn.SiLU(),
-            nn.Conv2d(settings.channels, 1, 3, padding=1),
+            nn.Conv2d(settings.channels, 1, size, padding="same"),
         )
         start_at_zero(self.dense)
         start_at_zero(self.convolutions)
@@ -58,11 +58,11 @@ class IntegratedPulls(PullNetwork):
     arXiv:2210.02747; M. Albergo et al., arXiv:2303.08797). Integrated with a fixed number of steps of Heun's method.
     """
 
-    def __init__(self, n_features: int, shape: tuple[int, int], settings: MatchingSettings) -> None:
+    def __init__(self, n_context: int, layout: Layout, settings: MatchingSettings) -> None:
         super().__init__()
         self.steps = settings.steps
-        self.noise_width = 1 + shape[0] * shape[1]
-        self.field = PullField(n_features + 5, shape, settings)
+        self.noise_width = 1 + layout.n_cells
+        self.field = PullField(n_context + 5, layout, settings)
 
     def velocity(self, context: Tensor, angle: Tensor, image: Tensor, expected: Tensor) -> Tensor:
         """u (N, n_cells) of contexts (N, C + 1), angles (N, 1) and images (N, n_cells)."""
@@ -70,9 +70,9 @@ class IntegratedPulls(PullNetwork):
         velocity: Tensor = self.field(torch.cat([context, *waves], 1), image, expected)
         return velocity
 
-    def forward(self, features: Tensor, noise: Tensor, cells: Marginals) -> Tensor:
+    def forward(self, context: Tensor, noise: Tensor, cells: Marginals) -> Tensor:
         normal, image = noise[:, :1], noise[:, 1:]
-        context = torch.cat([features, normal], 1)
+        context = torch.cat([context, normal], 1)
         expected = self.field.expected(cells, image)
         length = QUARTER / self.steps
         for step in range(self.steps):
@@ -86,12 +86,12 @@ class IntegratedPulls(PullNetwork):
 class DistilledPulls(PullNetwork):
     """Noise to pulls in one evaluation; takes the noise of :class:`IntegratedPulls`."""
 
-    def __init__(self, n_features: int, shape: tuple[int, int], settings: FieldSettings) -> None:
+    def __init__(self, n_context: int, layout: Layout, settings: FieldSettings) -> None:
         super().__init__()
-        self.noise_width = 1 + shape[0] * shape[1]
-        self.field = PullField(n_features + 1, shape, settings)
+        self.noise_width = 1 + layout.n_cells
+        self.field = PullField(n_context + 1, layout, settings)
 
-    def forward(self, features: Tensor, noise: Tensor, cells: Marginals) -> Tensor:
-        context, image = torch.cat([features, noise[:, :1]], 1), noise[:, 1:]
+    def forward(self, context: Tensor, noise: Tensor, cells: Marginals) -> Tensor:
+        context, image = torch.cat([context, noise[:, :1]], 1), noise[:, 1:]
         pulls: Tensor = image + self.field(context, image, self.field.expected(cells, image))
         return pulls

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from caloforge.detector import RectangularCells
 from caloforge.models.networks.base import Generator
 from caloforge.models.networks.conditions import ConditionFeatures, MirrorFold
+from caloforge.models.networks.layers import LayerShares
 from caloforge.models.networks.marginals import ConditionalMarginals, Marginals, dense
 from caloforge.models.networks.settings import ConvolutionalSettings, NetworkSettings
 from caloforge.transforms import energy_of_log, log_of_energy
@@ -19,7 +23,32 @@ if TYPE_CHECKING:
     from caloforge.detector import Detector
 
 _LEAST_RESPONSE = 1e-3
+_FAINTEST = 1e-6  # MeV
 _MAX_VALUE = 14.0  # ln(1 + e/epsilon) that no cell exceeds; keeps exp finite whatever the noise
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The cells as an image, and the size of the convolutions on it.
+
+    One rectangular grid is what it is; cells of several layers, or of rings, have no neighbours that all networks could
+    know, and are a column with convolutions of size 1. What they have in common is left to the dense layers.
+    """
+
+    shape: tuple[int, int]
+    kernel: int
+
+    @property
+    def n_cells(self) -> int:
+        return self.shape[0] * self.shape[1]
+
+
+def layout_of(detector: Detector) -> Layout:
+    """The layout of a detector's cells."""
+    cells = detector.cell_layers[0].cells
+    if len(detector.cell_layers) == 1 and isinstance(cells, RectangularCells):
+        return Layout(cells.shape, 3)
+    return Layout((detector.n_cells, 1), 1)
 
 
 class PullNetwork(nn.Module, ABC):
@@ -32,8 +61,8 @@ class PullNetwork(nn.Module, ABC):
     noise_width: int
 
     @abstractmethod
-    def forward(self, features: Tensor, noise: Tensor, cells: Marginals) -> Tensor:
-        """Features (N, C), noise (N, noise_width), marginals of the cells -> pulls (N, n_cells)."""
+    def forward(self, context: Tensor, noise: Tensor, cells: Marginals) -> Tensor:
+        """Context (N, C), noise (N, noise_width), marginals of the cells -> pulls (N, n_cells)."""
 
 
 class ConvolutionalPulls(PullNetwork):
@@ -43,20 +72,19 @@ class ConvolutionalPulls(PullNetwork):
     cell makes what it has alone; the convolutions tie neighbours together.
     """
 
-    def __init__(self, n_features: int, shape: tuple[int, int], settings: ConvolutionalSettings) -> None:
+    def __init__(self, n_context: int, layout: Layout, settings: ConvolutionalSettings) -> None:
         super().__init__()
-        self.shape = shape
+        self.shape = layout.shape
         self.maps = settings.maps
         self.n_common = 1 + settings.latent
-        n_cells = shape[0] * shape[1]
-        self.noise_width = self.n_common + n_cells
-        hidden, channels = settings.hidden, settings.channels
-        self.latent = dense(n_features + self.n_common, hidden, hidden, n_cells * settings.maps)
+        self.noise_width = self.n_common + layout.n_cells
+        hidden, channels, size = settings.hidden, settings.channels, layout.kernel
+        self.latent = dense(n_context + self.n_common, hidden, hidden, layout.n_cells * settings.maps)
         last = nn.Conv2d(channels, 1, 1)
         self.convolutions = nn.Sequential(
-            nn.Conv2d(settings.maps + 3, channels, 3, padding=1),
+            nn.Conv2d(settings.maps + 3, channels, size, padding="same"),
             nn.LeakyReLU(0.2),
-            nn.Conv2d(channels, channels, 3, padding=1),
+            nn.Conv2d(channels, channels, size, padding="same"),
             nn.LeakyReLU(0.2),
             last,
         )
@@ -66,9 +94,9 @@ class ConvolutionalPulls(PullNetwork):
         assert last.bias is not None
         nn.init.zeros_(last.bias)
 
-    def forward(self, features: Tensor, noise: Tensor, cells: Marginals) -> Tensor:
+    def forward(self, context: Tensor, noise: Tensor, cells: Marginals) -> Tensor:
         common, single = noise[:, : self.n_common], noise[:, self.n_common :]
-        maps = self.latent(torch.cat([features, common], 1)).view(-1, self.maps, *self.shape)
+        maps = self.latent(torch.cat([context, common], 1)).view(-1, self.maps, *self.shape)
         images = [single, cells.location / 3, cells.log_scale]
         stack = torch.cat([maps, *(image.view(-1, 1, *self.shape) for image in images)], 1)
         local: Tensor = self.convolutions(stack.contiguous(memory_format=torch.channels_last)).reshape(single.shape)
@@ -81,28 +109,43 @@ class ShowerGenerator(Generator):
 
     1. Reflect the conditions into one quadrant (``MirrorFold``).
     2. Draw E_vis / E from its distribution given the conditions; the first number of the noise is its pull.
-    3. v = max(0, x): the distribution of each cell given the conditions turns the pulls, which the ``PullNetwork`` of
+    3. Draw how it divides among the layers of cells (``LayerShares``), with the last numbers of the noise. Conditions
+       and shares together are the context of what follows.
+    4. v = max(0, x): the distribution of each cell given the context turns the pulls, which the ``PullNetwork`` of
        the family makes, into x; a cell below zero is off, and none holds more than in any training shower. e = epsilon
        (exp(v) - 1).
-    4. Scale the cells to the visible energy; reflect back.
+    5. Scale the cells to the energy of their layer; reflect back.
     """
 
     ceiling: Tensor
 
     def __init__(
-        self, detector: Detector, features: ConditionFeatures, settings: NetworkSettings, pulls: PullNetwork
+        self,
+        detector: Detector,
+        particles: tuple[int, ...],
+        settings: NetworkSettings,
+        make_pulls: Callable[[int, Layout, Any], PullNetwork],
     ) -> None:
         super().__init__()
-        self.particles = features.particles
+        self.particles = particles
+        self.n_cells = detector.n_cells
         self.energy_column = detector.column("energy")
         self.epsilon = settings.epsilon
-        self.noise_width = pulls.noise_width
         self.fold = MirrorFold(detector)
-        self.features = features
-        self.cells = ConditionalMarginals(features.width, detector.n_cells, settings.hidden)
-        self.response = ConditionalMarginals(features.width, 1, settings.hidden // 2)
+        self.features = ConditionFeatures(detector, particles)
+        pulls = make_pulls(self.features.width + len(detector.cell_layers) - 1, layout_of(detector), settings)
+        self.layers = LayerShares(detector, self.features.width, settings.hidden // 2)
+        self.n_context = self.features.width + self.layers.n_values
+        self.noise_width = pulls.noise_width + self.layers.noise_width
+        self.cells = ConditionalMarginals(self.n_context, detector.n_cells, settings.hidden)
+        self.response = ConditionalMarginals(self.features.width, 1, settings.hidden // 2)
         self.pulls = pulls
         self.register_buffer("ceiling", torch.full((detector.n_cells,), _MAX_VALUE))
+
+    @property
+    def fitted_parts(self) -> int:
+        """How many parts of the representation are fitted by themselves: response, cells, and layers if several."""
+        return 3 if self.layers.n_values else 2
 
     @property
     def trained(self) -> nn.Module:
@@ -118,26 +161,45 @@ class ShowerGenerator(Generator):
         energies: Tensor = energy_of_log(values.clamp(0.0, _MAX_VALUE), self.epsilon)
         return energies
 
-    def pulls_of(self, energies: Tensor, conditions: Tensor) -> Tensor:
-        """Pulls of energies, both (N, n_cells), under folded conditions (N, C + 1); of cells that are off, of v = 0."""
-        cells: Marginals = self.cells(self.features(conditions))
-        return cells.pulls(self.to_values(energies))
+    def context(self, conditions: Tensor, energies: Tensor) -> Tensor:
+        """Context (N, n_context) of showers (N, n_cells) under folded conditions (N, C + 1)."""
+        return torch.cat([self.features(conditions), self.layers.values(energies)], 1)
 
-    def energies_of(self, pulls: Tensor, conditions: Tensor) -> Tensor:
-        """Energies of pulls, both (N, n_cells), under folded conditions (N, C + 1); the inverse of :meth:`pulls_of`."""
-        cells: Marginals = self.cells(self.features(conditions))
+    def pulls_of(self, energies: Tensor, conditions: Tensor) -> Tensor:
+        """Showers as a critic sees them: (N, n_cells + n_values), pulls of the cells and the shares of the layers.
+
+        Energies are (N, n_cells), conditions (N, C + 1) and folded; the pull of a cell that is off is that of v = 0.
+        """
+        context = self.context(conditions, energies)
+        cells: Marginals = self.cells(context)
+        return torch.cat([cells.pulls(self.to_values(energies)), context[:, self.features.width :]], 1)
+
+    def energies_of(self, seen: Tensor, conditions: Tensor) -> Tensor:
+        """Energies (N, n_cells) of what :meth:`pulls_of` gives under the same conditions; its inverse."""
+        pulls, values = seen.tensor_split([self.n_cells], 1)
+        cells: Marginals = self.cells(torch.cat([self.features(conditions), values], 1))
         return self.to_energies(cells.values(pulls))
+
+    def drawn_context(self, conditions: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
+        """Context (N, n_context) of new showers under folded conditions (N, C + 1), and the noise of their pulls."""
+        features, width = self.features(conditions), self.pulls.noise_width
+        values = self.layers.draw(features, noise[:, :1], noise[:, width:])
+        return torch.cat([features, *values], 1), noise[:, :width]
 
     def folded(self, conditions: Tensor, noise: Tensor) -> Tensor:
         """Energies (N, n_cells) for conditions that are folded already."""
-        features = self.features(conditions)
-        response = self.response(features).values(noise[:, :1])[:, 0].clamp_min(_LEAST_RESPONSE)
-        visible = response * conditions[:, self.energy_column]
-        cells = self.cells(features)
-        values = torch.minimum(cells.values(self.pulls(features, noise, cells)), self.ceiling)
-        energies = self.to_energies(values)
-        scaled: Tensor = energies * (visible / energies.sum(1).clamp_min(1e-3))[:, None]
-        return scaled
+        response = self.response(self.features(conditions)).values(noise[:, :1]).clamp_min(_LEAST_RESPONSE)
+        visible = response * conditions[:, self.energy_column, None]
+        context, own = self.drawn_context(conditions, noise)
+        cells = self.cells(context)
+        x = torch.minimum(cells.values(self.pulls(context, own, cells)), self.ceiling)
+        layers = self.layers.divide(visible, context[:, self.features.width :])
+        return self.layers.scaled(torch.maximum(self.to_energies(x), self._faint(x)), layers)
+
+    def _faint(self, x: Tensor) -> Tensor:
+        """Next to nothing (N, n_cells) in the likeliest cell of each layer, in case that all of its cells are off."""
+        likeliest = [x[:, cells] >= x[:, cells].amax(1, keepdim=True) for cells in self.layers.cells]
+        return _FAINTEST * torch.cat(likeliest, 1)
 
     def forward(self, conditions: Tensor, noise: Tensor) -> Tensor:
         flips = self.fold.flips(conditions)

@@ -138,7 +138,7 @@ class Discriminator(nn.Module):
         shape, channels, hidden = detector.cells.shape, settings.critic_channels, settings.hidden
         self.energy_column = detector.column("energy")
         self.image = ImageFeatures(shape, 2, channels, hidden)
-        self.regressor = Regressor(shape, channels // 2, hidden, n_features) if conditional else None
+        self.regressor = Regressor(detector, channels // 2, hidden, n_features) if conditional else None
         self.head = dense(hidden + (2 + 2 * n_features if conditional else 1), hidden, 1)
         self.register_buffer("mean", torch.zeros(2))
         self.register_buffer("deviation", torch.ones(2))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from caloforge.models.networks.generator import PullNetwork
+from caloforge.models.networks.generator import Layout, PullNetwork
 from caloforge.models.networks.marginals import Marginals, dense, start_at_zero
 from caloforge.models.networks.settings import VariationalSettings
 
@@ -16,23 +16,22 @@ class VariationalPulls(PullNetwork):
     Source: D. P. Kingma and M. Welling, arXiv:1312.6114.
     """
 
-    def __init__(self, n_features: int, shape: tuple[int, int], settings: VariationalSettings) -> None:
+    def __init__(self, n_context: int, layout: Layout, settings: VariationalSettings) -> None:
         super().__init__()
-        n_cells = shape[0] * shape[1]
         self.n_common = 1 + settings.latent
-        self.noise_width = self.n_common + n_cells
-        self.decoder = dense(n_features + self.n_common, settings.hidden, settings.hidden, 2 * n_cells)
+        self.noise_width = self.n_common + layout.n_cells
+        self.decoder = dense(n_context + self.n_common, settings.hidden, settings.hidden, 2 * layout.n_cells)
         start_at_zero(self.decoder)
 
-    def moments(self, features: Tensor, common: Tensor) -> tuple[Tensor, Tensor]:
-        """Features (N, C), the number of the visible energy and the latent ones (N, 1 + L).
+    def moments(self, context: Tensor, common: Tensor) -> tuple[Tensor, Tensor]:
+        """Context (N, C), the number of the visible energy and the latent ones (N, 1 + L).
 
         Returns:
             Mean and logarithm of the deviation of the pulls, both (N, n_cells).
         """
-        mean, log_deviation = self.decoder(torch.cat([features, common], 1)).chunk(2, 1)
+        mean, log_deviation = self.decoder(torch.cat([context, common], 1)).chunk(2, 1)
         return mean, log_deviation
 
-    def forward(self, features: Tensor, noise: Tensor, cells: Marginals) -> Tensor:
-        mean, log_deviation = self.moments(features, noise[:, : self.n_common])
+    def forward(self, context: Tensor, noise: Tensor, cells: Marginals) -> Tensor:
+        mean, log_deviation = self.moments(context, noise[:, : self.n_common])
         return mean + torch.exp(log_deviation) * noise[:, self.n_common :]
