@@ -107,7 +107,7 @@ class ConditionalWganConfig(PublishedConfig):
     """How to train ``conditional-wgan``, the best of the published ones, and so at more length."""
 
     model: Literal["conditional-wgan"]
-    epochs: int = Field(default=6, ge=1)
+    epochs: int = Field(default=12, ge=1)
 
 
 class PullTraining(NetworkTraining):

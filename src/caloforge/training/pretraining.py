@@ -56,8 +56,10 @@ class Pretraining:
         generator.ceiling.copy_(generator.to_values(torch.from_numpy(sample.energies.max(0))))
 
         def layers(rows: Tensor) -> Tensor:
-            expected: Marginals = response(features[rows])
-            return generator.layers.losses(features[rows], expected.pulls(visible[rows, None]), logits[rows]).mean()
+            with torch.no_grad():
+                expected: Marginals = response(features[rows])
+                pulls = expected.pulls(visible[rows, None])
+            return generator.layers.losses(features[rows], pulls, logits[rows]).mean()
 
         def cells(rows: Tensor) -> Tensor:
             energies, conditions = batch_of(sample, rows, self.device)
@@ -68,7 +70,6 @@ class Pretraining:
         if generator.layers.n_values:
             logits = self._of_all(lambda energies, conditions: generator.layers.logits(energies))
             generator.layers.standardise_with(logits)
-            response.requires_grad_(False)
             self._fit("layers", generator.layers, layers)
         self._fit("cells", generator.cells, cells)
 
