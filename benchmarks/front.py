@@ -186,7 +186,9 @@ def main() -> None:
     for figures in rows:
         floors |= {name: value for name, value in figures.pop("floor").items() if name != "name"}
         bundle = read_bundle(Path(figures.pop("path")))
-        speed = bench(bundle.detector, model=bundle.path, engine="auto", batches=[BATCH], file_showers=0)
+        speed = bench(
+            bundle.detector, model=bundle.path, engine="auto", batches=[BATCH], file_showers=0, geant4_showers=0
+        )
         figures["ms"] = speed.timings[-1].median_ms
         figures["ms_one_thread"] = speed.timings[0].median_ms
         machine = speed.machine
