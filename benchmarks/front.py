@@ -4,8 +4,9 @@
 
 Every model makes one shower for each test event; conditions are the same for all. What is found is kept in the work
 folder: a run adds rows to the table, or with ``--networks dnn_low_level ... resnet18`` columns to rows, each of which
-takes ten minutes to an hour of one core, and goes on where one was interrupted. The times of all rows are measured
-anew, one after the other. Writes ``benchmarks/results/front.json``, ``front.md`` and ``front.png``.
+takes ten minutes to an hour of one core, and goes on where one was interrupted. The times of all models in the work
+folder are measured anew, one after the other; rows of the table whose models are elsewhere stay as they are. Writes
+``benchmarks/results/front.json``, ``front.md`` and ``front.png``.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from caloforge.reports import write_report
 from caloforge.reports.style import new_figure, plot_style, sample_colour
 
 RESULTS = Path(__file__).parent / "results"
+FLOOR = "Geant4 against Geant4"
 BATCH = 10_000
 COLUMNS = {
     "ms": "ms a shower, all cores",
@@ -91,7 +93,6 @@ def floor(found: Evaluation) -> dict[str, Any]:
     """What Geant4 scores against Geant4, as far as the evaluation knows."""
     sample = found.samples[0]
     return {
-        "name": found.floor.label,
         "auc": [sample.classifier.floor.value, sample.classifier.floor.error],
         **{item.name: [item.floor.value, item.floor.error] for item in sample.whole if item.floor},
     }
@@ -180,11 +181,13 @@ def main() -> None:
     arguments.work.mkdir(exist_ok=True)
     for path in arguments.models:
         judged(read_bundle(path), arguments.networks, arguments)
+    table = RESULTS / "front.json"
+    known = json.loads(table.read_text()) if table.exists() else {"machine": {}, "rows": [{"name": FLOOR}]}
+    *others, floors = known["rows"]
+    machine = known["machine"]
     rows = [json.loads(path.read_text()) for path in sorted(arguments.work.glob("*.json"))]
-    floors: dict[str, Any] = {"name": "Geant4 against Geant4"}
-    machine: dict[str, Any] = {}
     for figures in rows:
-        floors |= {name: value for name, value in figures.pop("floor").items() if name != "name"}
+        floors |= figures.pop("floor")
         bundle = read_bundle(Path(figures.pop("path")))
         speed = bench(
             bundle.detector, model=bundle.path, engine="auto", batches=[BATCH], file_showers=0, geant4_showers=0
@@ -192,8 +195,9 @@ def main() -> None:
         figures["ms"] = speed.timings[-1].median_ms
         figures["ms_one_thread"] = speed.timings[0].median_ms
         machine = speed.machine
+    rows += [item for item in others if item["name"] not in {figures["name"] for figures in rows}]
     rows.sort(key=lambda item: item["auc"][0])
-    (RESULTS / "front.json").write_text(json.dumps({"machine": machine, "rows": [*rows, floors]}, indent=1) + "\n")
+    table.write_text(json.dumps({"machine": machine, "rows": [*rows, floors]}, indent=1) + "\n")
     (RESULTS / "front.md").write_text(markdown([*rows, floors], machine), encoding="utf-8")
     draw(rows, floors["auc"][0], RESULTS / "front.png")
     print(markdown([*rows, floors], machine))
