@@ -9,10 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from caloforge.detector import Conditions, Detector, draw_conditions
+from caloforge.detector import Conditions, Detector, draw_conditions, load_detector
 from caloforge.errors import FormatError, RequestError
 from caloforge.models.bundle import Domain, read_bundle
 from caloforge.showers import ShowerFile, Showers, save
+from caloforge.showers.convert import convert
 from caloforge.training import train
 from caloforge.training.data import Sample, stage
 from caloforge.training.validation import binned_distances, score
@@ -47,6 +48,15 @@ penalty_events: 5
 pretraining_steps: 3
 validation_events: 100
 network: {latent: 3, maps: 2, channels: 1, critic_channels: 2, hidden: 8}
+"""
+
+VARIATIONAL = """\
+model: vae
+epochs: 1
+batch_size: 20
+pretraining_steps: 3
+validation_events: 100
+network: {latent: 3, hidden: 4}
 """
 
 
@@ -95,6 +105,51 @@ def test_a_file_too_small_to_split_is_refused(data: Path, tmp_path: Path, model:
     with pytest.raises(RequestError, match="validation_events = 5000 at least 10000 are needed"):
         train("lhcb-ecal", data, tmp_path / "model.caloforge", model=model)
     assert not list(tmp_path.iterdir())
+
+
+def central_showers(n: int) -> Showers:
+    """Photons in the middle of several layers."""
+    detector = load_detector("calogan")
+    conditions = draw_conditions(detector, 4, 0, n, 22)
+    mean = np.exp(-np.hypot(*detector.cell_centres.T) / 30)
+    energies = np.random.default_rng(4).exponential(mean, (n, detector.n_cells))
+    energies *= 0.2 * conditions.column("energy")[:, None] / energies.sum(axis=1, keepdims=True)
+    return Showers(detector, conditions, energies.astype(np.float32))
+
+
+def test_data_in_another_format_train_the_same_model(tmp_path: Path, settings: Path) -> None:
+    pytest.importorskip("torch")
+    settings.write_text(VARIATIONAL)
+    save(tmp_path / "full.h5", central_showers(220), source="geant4", provenance={})
+    convert(tmp_path / "full.h5", tmp_path / "theirs.hdf5", "calogan")
+    convert(tmp_path / "theirs.hdf5", tmp_path / "ours.h5", "caloforge", detector="calogan", particle=22)
+    ours, theirs = (tmp_path / name / "model.caloforge" for name in ("ours", "theirs"))
+    for output in (ours, theirs):
+        output.parent.mkdir()
+    train("calogan", tmp_path / "ours.h5", ours, config=settings)
+    train("calogan", tmp_path / "theirs.hdf5", theirs, config=settings, particle=22)
+    bundles = [read_bundle(path) for path in (ours, theirs)]
+    assert bundles[0].part("weights.safetensors") == bundles[1].part("weights.safetensors")
+    assert bundles[1].domain.particles == (22,)
+    assert [bundle.provenance["data"] for bundle in bundles] == ["ours.h5", "theirs.hdf5"]
+    assert [path.name for path in theirs.parent.iterdir()] == ["model.caloforge"]
+
+
+def test_a_refused_file_in_another_format_leaves_nothing_behind(tmp_path: Path, data: Path) -> None:
+    save(tmp_path / "full.h5", central_showers(30), source="geant4", provenance={})
+    convert(tmp_path / "full.h5", tmp_path / "theirs.hdf5", "calogan")
+    (tmp_path / "out").mkdir()
+    with pytest.raises(RequestError, match="validation_events = 5000 at least 10000 are needed"):
+        train("calogan", tmp_path / "theirs.hdf5", tmp_path / "out" / "model.caloforge", model="vae")
+    with pytest.raises(RequestError, match="theirs.hdf5 is in the format calogan, for which no binning can be given"):
+        train(
+            "calogan", tmp_path / "theirs.hdf5", tmp_path / "out" / "model.caloforge", model="vae", binning="bins.xml"
+        )
+    with pytest.raises(RequestError, match="is in the format caloforge, for which no particle can be given"):
+        train("lhcb-ecal", data, tmp_path / "out" / "model.caloforge", model="vae", particle=11)
+    with pytest.raises(FormatError, match="none of the formats that can be read"):
+        train("lhcb-ecal", Path(__file__), tmp_path / "out" / "model.caloforge", model="vae")
+    assert not list((tmp_path / "out").iterdir())
 
 
 def test_the_domain_is_what_the_training_events_cover(tmp_path: Path, lhcb: Detector) -> None:

@@ -162,10 +162,16 @@ def no_place_for(to: str, src: str | Path | None = None) -> tuple[str, ...]:
     """
     if to not in _FORMATS:
         raise unknown_name("format", to, _FORMATS)
-    return _FORMATS[to].no_place_for + (() if src is None else _FORMATS[_format_of(Path(src))].not_kept)
+    return _FORMATS[to].no_place_for + (() if src is None else _FORMATS[format_of(src)].not_kept)
 
 
-def _format_of(path: Path) -> str:
+def format_of(src: str | Path) -> str:
+    """The format of :func:`format_names` that a file is in, recognised by what it holds.
+
+    Raises:
+        FormatError: the file is missing, damaged, or of no known format.
+    """
+    path = Path(src)
     try:
         with path.open("rb") as file:
             head = file.read(8)
@@ -180,6 +186,13 @@ def _format_of(path: Path) -> str:
             return name
     found = f"; at its root stand {', '.join(sorted(names)) or 'no arrays'}" if head.startswith(MAGIC) else ""
     raise FormatError(f"{path}: none of the formats that can be read: {', '.join(_FORMATS)}{found}")
+
+
+def check_told(src: str | Path, form: str, **told: int | str | Path | None) -> None:
+    """Raise ``RequestError`` if something is said, that is not None, of a file whose format has no use for it."""
+    for name, value in told.items():
+        if value is not None and name not in _FORMATS[form].told:
+            raise RequestError(f"{src} is in the format {form}, for which no {name} can be given; leave out --{name}")
 
 
 def convert(
@@ -216,10 +229,8 @@ def convert(
     if to not in _FORMATS:
         raise unknown_name("format", to, _FORMATS)
     src, dst = Path(src), check_output(dst, overwrite=overwrite)
-    form = _format_of(src)
-    for name, value in (("particle", particle), ("binning", binning)):
-        if value is not None and name not in _FORMATS[form].told:
-            raise RequestError(f"{src} is in the format {form}, for which no {name} can be given; leave out --{name}")
+    form = format_of(src)
+    check_told(src, form, particle=particle, binning=binning)
     with _FORMATS[form].open(src, _Told(detector, particle, binning)) as opened:
         _FORMATS[to].write(dst, opened, overwrite)
         return opened.length

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import platform
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,14 +12,18 @@ from typing import Any
 import numpy as np
 
 from caloforge._version import __version__
-from caloforge.detector import check_same, load_detector
+from caloforge.detector import Detector, check_same, load_detector
 from caloforge.errors import RequestError, require
 from caloforge.models.bundle import SUFFIX, Domain, file_digest
 from caloforge.models.neighbour import fit_neighbour
 from caloforge.showers import ShowerFile
 from caloforge.showers.atomic import check_output
+from caloforge.showers.convert import check_told, convert, format_of
 from caloforge.training.config import NetworkTraining, TrainingConfig, load_config, make_config
 from caloforge.training.data import STAGED, check_size
+
+OWN_FORMAT = "caloforge"
+CONVERTED = "converted.h5"
 
 
 def train(
@@ -27,6 +33,8 @@ def train(
     *,
     model: str | None = None,
     config: str | Path | None = None,
+    particle: int | None = None,
+    binning: str | Path | None = None,
     overwrite: bool = False,
     progress: bool = False,
 ) -> dict[str, Any]:
@@ -37,10 +45,12 @@ def train(
 
     Args:
         detector: name or path of the TOML; must be the detector of the data.
-        data: showers for training; the last ``validation_events`` are kept for validation.
+        data: showers for training, in any format that :func:`caloforge.showers.convert.convert` reads; the last
+            ``validation_events`` are kept for validation.
         output: the bundle, ``*.caloforge``; of an ensemble member k becomes ``*.member-k.caloforge``.
         model: family, with its default settings; or
         config: a training file (YAML) that names the family and its settings.
+        particle, binning: of data in another format than our own, as for ``convert``.
         overwrite: replace an existing output.
 
     Returns:
@@ -48,7 +58,8 @@ def train(
 
     Raises:
         RequestError: neither or both of model and config, another detector's data, too few showers, a particle that
-            the detector or the model does not take, an output that exists.
+            the detector or the model does not take, a particle or binning for data that have no use for it, an output
+            that exists.
         FormatError: the data or the training file cannot be read.
         MissingExtraError: the family needs torch, which is not installed.
     """
@@ -59,11 +70,12 @@ def train(
     if output.suffix != SUFFIX:
         raise RequestError(f"the output {output} is to be a bundle; give it a name that ends in {SUFFIX}")
     expected = load_detector(detector)
-    with ShowerFile(data) as file:
+    folder = output.with_name(output.name + ".training")
+    with _own_format(Path(data), folder, expected, particle, binning) as path, ShowerFile(path) as file:
         advice = f"give data of {expected.name}, or train for the detector of the data"
         check_same(file.detector, expected, str(data), f"the detector {expected.name}", advice)
         check_size(file, settings.validation_events)
-        job = Job(file, output, overwrite=overwrite, progress=progress)
+        job = Job(file, Path(data).name, output, folder, overwrite=overwrite, progress=progress)
         if isinstance(settings, NetworkTraining):
             return _train_network(job, settings)
         return _train_neighbour(job, settings)
@@ -74,7 +86,9 @@ class Job:
     """What every family is trained with."""
 
     file: ShowerFile
+    data: str
     output: Path
+    folder: Path
     overwrite: bool
     progress: bool
 
@@ -96,18 +110,41 @@ def _train_network(job: Job, settings: NetworkTraining) -> dict[str, Any]:
         "caloforge": __version__,
         "python": platform.python_version(),
         "numpy": np.__version__,
-        "data": file.path.name,
+        "data": job.data,
         "data_sha256": file_digest(file.path),
         "data_provenance": file.provenance,
         "events": len(file),
         "seed": settings.seed,
     }
-    folder = job.output.with_name(job.output.name + ".training")
     metrics = loop.train_network(
-        file, settings, job.output, folder, domain, provenance, overwrite=job.overwrite, progress=job.progress
+        file, settings, job.output, job.folder, domain, provenance, overwrite=job.overwrite, progress=job.progress
     )
-    for name in (STAGED, loop.CHECKPOINT):
-        (folder / name).unlink()
+    _remove(job.folder, STAGED, loop.CHECKPOINT)
+    return metrics
+
+
+@contextmanager
+def _own_format(
+    data: Path, folder: Path, detector: Detector, particle: int | None, binning: str | Path | None
+) -> Iterator[Path]:
+    """A file of our own with the showers: ``data``, or a copy in the folder, which is removed in the end."""
+    form = format_of(data)
+    if form == OWN_FORMAT:
+        check_told(data, form, particle=particle, binning=binning)
+        yield data
+        return
+    folder.mkdir(exist_ok=True)
+    copy = folder / CONVERTED
+    try:
+        convert(data, copy, OWN_FORMAT, detector=detector, particle=particle, binning=binning, overwrite=True)
+        yield copy
+    finally:
+        _remove(folder, CONVERTED)
+
+
+def _remove(folder: Path, *names: str) -> None:
+    """Take away files of a folder, and the folder unless it holds something else."""
+    for name in names:
+        (folder / name).unlink(missing_ok=True)
     if not any(folder.iterdir()):
         folder.rmdir()
-    return metrics
