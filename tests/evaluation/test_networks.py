@@ -22,7 +22,7 @@ from caloforge.evaluation.network_inputs import (
     scaled_conditions,
 )
 from caloforge.evaluation.network_scores import KeptScores, NetworkScore
-from caloforge.evaluation.networks import DenseClassifier, ResNet18, score_network
+from caloforge.evaluation.networks import Convolution3x3, DenseClassifier, ResNet18, score_network
 from caloforge.evaluation.results import Measured
 from caloforge.showers import Showers
 
@@ -33,6 +33,17 @@ def dense(shift: float, seed: int = 0, events: int = 400) -> NetworkScore:
     rng = np.random.default_rng(1)
     sample, reference = (rng.normal(mean, 1.0, (events, 6)).astype(np.float32) for mean in (shift, 0.0))
     return score_network(lambda: DenseClassifier(6, 2, 32), sample, reference, SHORT, paired=False, seed=seed)
+
+
+@pytest.mark.parametrize("stride", [1, 2])
+@pytest.mark.parametrize("shape", [(1, 1), (1, 2), (2, 2), (2, 3), (4, 1), (5, 4)])
+def test_a_convolution_without_what_meets_the_padding_is_the_whole_one(shape: tuple[int, int], stride: int) -> None:
+    torch.manual_seed(1)
+    short, x = Convolution3x3(3, 5, stride), torch.randn(2, 3, *shape, requires_grad=True)
+    outputs = [short(x), torch.nn.functional.conv2d(x, short.weight, None, stride, 1)]
+    torch.testing.assert_close(*outputs)
+    gradients = [torch.autograd.grad(output.square().sum(), [x, short.weight]) for output in outputs]
+    torch.testing.assert_close(*gradients)
 
 
 def test_a_shifted_sample_is_told_apart_and_an_equal_one_is_not() -> None:
