@@ -15,6 +15,7 @@ torch = pytest.importorskip("torch")
 
 from caloforge.detector import Detector, draw_conditions, load_detector, mirror_cells  # noqa: E402
 from caloforge.generation import generate  # noqa: E402
+from caloforge.generation.graphs import openvino_core  # noqa: E402
 from caloforge.models.networks.families import shower_generator  # noqa: E402
 from caloforge.models.networks.functions import normal_share  # noqa: E402
 from caloforge.models.networks.generator import ShowerGenerator  # noqa: E402
@@ -31,6 +32,7 @@ from caloforge.models.networks.settings import (  # noqa: E402
 from caloforge.random import normals, uniforms  # noqa: E402
 from caloforge.showers import Showers, save  # noqa: E402
 from caloforge.training import train  # noqa: E402
+from caloforge.training.pulls import pull_batch  # noqa: E402
 
 SMALL = {
     "wgan-gp": ConvolutionalSettings(latent=3, maps=2, channels=3, critic_channels=4, hidden=8),
@@ -192,6 +194,8 @@ def test_every_family_is_exported_as_it_samples(family: str) -> None:
 
     detector = load_detector("atlas-barrel")
     generator = made(detector, family, SMALL[family])
+    for parameter in generator.pulls.parameters():
+        torch.nn.init.normal_(parameter, std=0.1)  # untrained ones do nothing
     graph = export_onnx(generator, detector)
     session = onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"])
     conditions, noise = (item.numpy() for item in some(detector, generator, 200))
@@ -205,19 +209,95 @@ def test_every_family_is_exported_as_it_samples(family: str) -> None:
         np.testing.assert_array_equal(run(slice(start, start + size)), whole[start : start + size])
 
 
-def test_training_from_a_file_to_showers(tmp_path: Path) -> None:
+def test_bfloat16_keeps_the_energies_of_the_layers(layered: Detector) -> None:
+    """Only products are rounded: where response and shares do not come from one, the layers hold what they should."""
+    openvino = pytest.importorskip("openvino")
+    if len(layered.cell_layers) > 4:
+        pytest.skip("its graph takes minutes to export")
+    if "BF16" not in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+        pytest.skip("this processor has no products in bfloat16")
+    generator = made(layered, "vae", SMALL["vae"])
+    with torch.no_grad():
+        for network in (generator.response.network, *(mixture.network for mixture in generator.layers.mixtures)):
+            assert isinstance(network, torch.nn.Sequential)
+            assert isinstance(network[-1], torch.nn.Linear)
+            network[-1].weight.zero_()  # the sums of products are rounded as well
+            network[-1].bias.zero_()
+    graph = export_onnx(generator, layered)
+    conditions, noise = (item.numpy() for item in some(layered, generator, 100))
+    found = []
+    for precision in ("f32", "bf16"):
+        core = openvino_core()
+        model = core.compile_model(core.read_model(graph), "CPU", {"INFERENCE_PRECISION_HINT": precision})
+        found.append(torch.from_numpy(model({"conditions": conditions, "noise": noise})["showers"]))
+    assert float((found[1] / found[0].clamp_min(0.1) - 1).abs().max()) > 1e-3  # single cells are rounded
+    exact, rounded = (layers_of(layered, energies) for energies in found)
+    torch.testing.assert_close(rounded, exact, rtol=1e-5, atol=1e-2)
+
+
+@pytest.mark.parametrize("family", ["vae", "wgan-gp"])
+def test_pulls_are_given_the_shares_that_were_drawn(family: str) -> None:
     detector = load_detector("atlas-barrel")
-    conditions = draw_conditions(detector, 1, 0, 250, 22)
-    parts = uniforms(1, "test", 0, 250, detector.n_cells) ** 6
+    generator = made(detector, family, SMALL[family])
+    given: list[Any] = []
+    generator.pulls.register_forward_pre_hook(lambda module, arguments: given.append(arguments[0]))
+    conditions, noise = some(detector, generator, 20)
+    folded = generator.fold.conditions(conditions, generator.fold.flips(conditions))
+    with torch.no_grad():
+        energies = generator.folded(folded, noise)
+        torch.testing.assert_close(given[0], generator.drawn_context(folded, noise)[0])
+        torch.testing.assert_close(given[0], generator.context(folded, energies), rtol=1e-3, atol=2e-2)
+        seen = pull_batch(generator, energies, folded, torch.Generator())
+    torch.testing.assert_close(seen.context, generator.context(folded, energies))
+
+
+def test_training_from_a_file_to_showers(tmp_path: Path) -> None:
+    """Early showers fill the middle of the second layer, late ones less of it, and the rest; the first may be empty."""
+    detector = load_detector("atlas-barrel")
+    n = 1100
+    conditions = draw_conditions(detector, 1, 0, n, 22)
+    random = np.random.default_rng(1)
+    high = conditions.column("energy") > 50e3
+    late = random.random(n) < np.where(high, 0.8, 0.2)
+    first, second, third, fourth = (layer.index for layer in detector.cell_layers)
+    parts = 0.5 + random.random((n, detector.n_cells))
+    parts[:, first] *= ((random.random(n) < np.where(high, 0.9, 0.3)) * 0.2)[:, None]
+    middle = np.abs(detector.cell_centres[:, 0]) < 25
+    middle[: second.start] = middle[second.stop :] = False
+    parts[np.ix_(late, middle)] *= 0.05
+    shares = np.stack([np.full(n, 0.05), np.where(late, 0.15, 0.55), np.full(n, 0.2), np.full(n, 0.1)], 1)
+    shares *= 0.9 + 0.2 * random.random((n, 4))
+    for number, layer in enumerate((first, second, third, fourth)):
+        parts[:, layer] *= (shares[:, number] / np.maximum(parts[:, layer].sum(1), 1e-9))[:, None] * (
+            parts[:, layer].sum(1) > 0.1
+        )[:, None]
     energies = 0.2 * conditions.column("energy")[:, None] * parts / parts.sum(1, keepdims=True)
-    layers = np.full((250, detector.n_layers), 1.0)
+    layers = np.full((n, detector.n_layers), 1.0)
     showers = Showers(detector, conditions, energies.astype(np.float32), layers, layers)
     save(tmp_path / "full.h5", showers, source="geant4", provenance={})
-    network = SMALL["wgan-gp"].model_dump()
-    settings = {"model": "wgan-gp", "epochs": 1, "batch_size": 50, "pretraining_steps": 50, "validation_events": 100}
-    (tmp_path / "train.yaml").write_text(yaml.safe_dump({**settings, "network": network}))
+    settings = {"model": "vae", "epochs": 1, "batch_size": 50, "pretraining_steps": 1000, "validation_events": 100}
+    (tmp_path / "train.yaml").write_text(yaml.safe_dump({**settings, "network": {"latent": 2, "hidden": 24}}))
     train("atlas-barrel", tmp_path / "full.h5", tmp_path / "m.caloforge", config=tmp_path / "train.yaml")
-    made = generate("atlas-barrel", 200, model=tmp_path / "m.caloforge", energy=(5e3, 9e4), engine="onnxruntime")
+    made = generate("atlas-barrel", 1000, model=tmp_path / "m.caloforge", engine="onnxruntime")
     assert isinstance(made, Showers)
-    response = made.energies.sum(1) / made.conditions.column("energy")
+
+    def told(showers: Showers) -> tuple[Any, ...]:
+        visible = showers.energies.sum(1)
+        of_second = showers.energies[:, second].sum(1)
+        inner = showers.energies[:, middle].sum(1) / of_second
+        return (
+            visible / showers.conditions.column("energy"),
+            of_second / visible,
+            inner,
+            showers.energies[:, first].sum(1),
+        )
+
+    response, share, inner, presampler = told(made)
+    _, true_share, true_inner, _ = told(showers)
     assert response.mean() == pytest.approx(0.2, rel=0.05)
+    above = made.conditions.column("energy") > 50e3
+    for here, there in ((above, high), (~above, ~high)):
+        assert share[here].mean() == pytest.approx(true_share[there].mean(), rel=0.12)
+    assert (presampler[above] < 1).mean() == pytest.approx(0.1, abs=0.12)
+    assert (presampler[~above] < 1).mean() == pytest.approx(0.7, abs=0.15)
+    assert np.corrcoef(share, inner)[0, 1] > 0.9 * np.corrcoef(true_share, true_inner)[0, 1]

@@ -8,12 +8,10 @@ import numpy as np
 
 from caloforge.detector.cells import RectangularCells
 from caloforge.detector.materials import check_material, nist_materials
+from caloforge.detector.mirror import REFLECTED
 from caloforge.detector.spec import CellsForm, DetectorForm
 from caloforge.errors import RequestError
 from caloforge.units import to_internal
-
-# The conditions whose sign a mirror changes.
-_REFLECTED = {"mirror_x": ("x", "angle_xz"), "mirror_y": ("y", "angle_yz")}
 
 Path = tuple[str | int, ...]
 
@@ -120,7 +118,7 @@ def _symmetries(form: DetectorForm) -> None:
         for number, condition in enumerate(form.conditions):
             # A condition that is not listed is 0 for every shower, which a mirror leaves as it is.
             drawn = condition.values or (condition.low, condition.high)
-            if condition.name in _REFLECTED[symmetry] and drawn != tuple(-value for value in reversed(drawn)):
+            if condition.name in REFLECTED[symmetry] and drawn != tuple(-value for value in reversed(drawn)):
                 word, key = (" to ", "low") if not condition.values else (", ", "values")
                 raise MisfitError(
                     f"{symmetry} changes the sign of {condition.name}, so its range must be symmetric about 0; "

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from caloforge.detector.base import Detector
-from caloforge.detector.mirror import check_symmetry
+from caloforge.detector.mirror import REFLECTED, check_symmetry
 from caloforge.errors import DomainError, RequestError
 from caloforge.units import describe
 
@@ -135,7 +135,7 @@ class Conditions:
         """
         check_symmetry(self.detector, flip_x, flip_y)
         matrix = self.matrix.copy()
-        for names, flip in ((("x", "angle_xz"), flip_x), (("y", "angle_yz"), flip_y)):
+        for names, flip in zip(REFLECTED.values(), (flip_x, flip_y), strict=True):
             for name in set(names) & set(self.detector.condition_names):
                 matrix[flip, self.detector.column(name)] *= -1
         return Conditions(self.detector, matrix, self.pdg)

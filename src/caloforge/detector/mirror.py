@@ -12,8 +12,8 @@ from caloforge.errors import RequestError
 
 _Real = TypeVar("_Real", np.float32, np.float64)
 
-
-_REFLECTED = {"mirror_x": ("angle_xz", "x"), "mirror_y": ("angle_yz", "y")}
+REFLECTED = {"mirror_x": ("angle_xz", "x"), "mirror_y": ("angle_yz", "y")}
+"""The conditions whose sign each mirror changes."""
 
 
 def reflections(detector: Detector) -> dict[str, list[str]]:
@@ -22,7 +22,7 @@ def reflections(detector: Detector) -> dict[str, list[str]]:
     A shower whose first one is negative can be reflected to have it positive.
     """
     found = {}
-    for symmetry, names in _REFLECTED.items():
+    for symmetry, names in REFLECTED.items():
         varied = [spec.name for spec in detector.conditions if spec.name in names and spec.low < spec.high]
         if symmetry in detector.symmetries and varied:
             found[symmetry] = sorted(varied, key=names.index)

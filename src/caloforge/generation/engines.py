@@ -62,7 +62,12 @@ ENGINES: dict[str, Engine] = {
         automatic=False,
     ),
     "onnxruntime-cuda": Engine(
-        "onnxruntime", lambda bundle, threads: OnnxSampler(bundle, cuda=True), rows=CUDA_ROWS, gpu=True, automatic=False
+        "onnxruntime",
+        lambda bundle, threads: OnnxSampler(bundle, cuda=True),
+        rows=CUDA_ROWS,
+        shared=False,
+        gpu=True,
+        automatic=False,
     ),
     "torch": Engine("torch", _torch, shared=False, automatic=False),
     "numpy": Engine("numpy", lambda bundle, threads: load_neighbour(bundle), rows=_WHOLE, shared=False),

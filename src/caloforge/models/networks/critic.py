@@ -146,8 +146,8 @@ class Critic(nn.Module):
     def forward(self, seen: Tensor, conditions: Tensor, generator: ShowerGenerator) -> Tensor:
         """Pulls and shares, folded conditions (N, C + 1) -> scores (N,); ``generator`` lends its frozen marginals."""
         features = generator.features(conditions)
-        pulls, values = seen.tensor_split([generator.n_cells], 1)
-        context = torch.cat([features, values], 1)
+        pulls, shares = seen.tensor_split([generator.n_cells], 1)
+        context = torch.cat([features, shares], 1)
         cells = generator.cells(context)
         energies = generator.to_energies(cells.values(pulls))
         values = generator.to_values(energies)

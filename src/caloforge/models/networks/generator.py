@@ -112,8 +112,8 @@ class ShowerGenerator(Generator):
     3. Draw how it divides among the layers of cells (``LayerShares``), with the last numbers of the noise. Conditions
        and shares together are the context of what follows.
     4. v = max(0, x): the distribution of each cell given the context turns the pulls, which the ``PullNetwork`` of
-       the family makes, into x; a cell below zero is off, and none holds more than in any training shower. e = epsilon
-       (exp(v) - 1).
+       the family makes, into x; a cell below zero is off, and none holds more than in any training shower, before
+       step 5. e = epsilon (exp(v) - 1).
     5. Scale the cells to the energy of their layer; reflect back.
     """
 

@@ -87,16 +87,21 @@ class LayerShares(nn.Module):
         noise_width: normal numbers a shower, two for each value.
     """
 
-    belongs: Tensor
+    places: (
+        Tensor  # (L, P) numbers of the cells of each layer; P is a power of two, places to spare name a cell of none
+    )
+    layer_of: Tensor  # (n_cells,)
 
     def __init__(self, detector: Detector, n_features: int, hidden: int) -> None:
         super().__init__()
         self.cells = [layer.index for layer in detector.cell_layers]
         self.n_values = len(self.cells) - 1
-        belongs = torch.zeros(detector.n_cells, len(self.cells))
-        for number, cells in enumerate(self.cells):
-            belongs[cells, number] = 1
-        self.register_buffer("belongs", belongs, persistent=False)
+        sizes = [len(layer.cells) for layer in detector.cell_layers]
+        places = torch.full((len(sizes), 2 ** math.ceil(math.log2(max(sizes)))), detector.n_cells)
+        for number, (cells, size) in enumerate(zip(self.cells, sizes, strict=True)):
+            places[number, :size] = torch.arange(cells.start, cells.stop)
+        self.register_buffer("places", places, persistent=False)
+        self.register_buffer("layer_of", torch.repeat_interleave(torch.tensor(sizes)), persistent=False)
         self.noise_width = 2 * self.n_values
         self.mixtures = nn.ModuleList(ConditionalMixture(n_features + 1 + k, hidden) for k in range(self.n_values))
 
@@ -116,10 +121,11 @@ class LayerShares(nn.Module):
         )
 
     def logits(self, energies: Tensor) -> Tensor:
-        """u (N, n_values) of energies (N, n_cells); of a layer with nothing left for it -EDGE."""
+        """u (N, n_values) of energies (N, n_cells); -EDGE for shares below exp(-EDGE), and where nothing is left."""
         layers = self.sums(energies)
         left = layers.flip(1).cumsum(1).flip(1)[:, :-1]
         share = (layers[:, :-1] / left.clamp_min(1e-12)).clamp(0, 1)
+        share = torch.where(share < _RESOLVED, 0.0, torch.where(share > 1 - _RESOLVED, 1.0, share))
         return torch.log((share + _RESOLVED) / (1 - share + _RESOLVED)).clamp(-EDGE, EDGE)
 
     def losses(self, features: Tensor, pull: Tensor, logits: Tensor) -> Tensor:
@@ -133,12 +139,19 @@ class LayerShares(nn.Module):
         return total
 
     def sums(self, energies: Tensor) -> Tensor:
-        """Energies (N, L) of the layers; by a product, as onnxruntime's sums have other bits in other batches."""
-        return energies @ self.belongs
+        """Energies (N, L) of the layers, added in pairs.
+
+        onnxruntime's sums have other bits in other batches, and a product would be rounded where products are.
+        """
+        parts = functional.pad(energies, (0, 1))[:, self.places]
+        while parts.shape[2] > 1:
+            first, second = parts.tensor_split(2, 2)
+            parts = first + second
+        return parts[:, :, 0]
 
     def scaled(self, energies: Tensor, layers: Tensor) -> Tensor:
         """Energies (N, n_cells), above zero in a cell of every layer, scaled so that the layers have (N, L)."""
-        return energies * ((layers / self.sums(energies)) @ self.belongs.T)
+        return energies * (layers / self.sums(energies))[:, self.layer_of]
 
     def draw(self, features: Tensor, pull: Tensor, noise: Tensor) -> list[Tensor]:
         """Standardised u, (N, 1) each, given features (N, C) and the pull (N, 1); noise (N, noise_width)."""

@@ -53,13 +53,19 @@ def load_generator(bundle: Bundle) -> Generator:
     """The generator of a bundle with networks on torch, on the CPU.
 
     Raises:
-        FormatError: the weights do not fit the networks that the bundle's configuration describes.
+        FormatError: the weights do not fit the networks that the bundle's configuration describes, or were trained
+            with other ranges of the conditions.
     """
     generator = make_generator(bundle.family, bundle.detector, bundle.domain.particles, bundle.config["network"])
+    lowest = generator.get_buffer("features.low").clone()
     try:
         generator.load_state_dict(safetensors.torch.load(bundle.part(WEIGHTS)))
     except RuntimeError as error:
         raise FormatError(f"the weights in {bundle.path} do not fit the configuration beside them: {error}") from error
+    if not torch.equal(generator.get_buffer("features.low"), lowest):
+        raise FormatError(
+            f"{bundle.path} was trained with other ranges of the conditions, by an earlier version; train it again"
+        )
     return generator
 
 
