@@ -50,6 +50,15 @@ validation_events: 100
 network: {latent: 3, maps: 2, channels: 1, critic_channels: 2, hidden: 8}
 """
 
+STREAMS = """\
+model: stream-gan
+epochs: 2
+batch_size: 20
+penalty_events: 5
+validation_events: 100
+network: {latent: 3, maps: 1, channels: 2, local: 1, critic_channels: 2, hidden: 8}
+"""
+
 VARIATIONAL = """\
 model: vae
 epochs: 1
@@ -178,7 +187,9 @@ def test_distances_of_a_sample_to_itself_are_zero_and_grow_with_a_shift(make_sho
 
 
 @pytest.mark.parametrize(
-    "text", [SETTINGS, SETTINGS + PRIORITIES, BASELINE], ids=["wgan-gp", "priorities", "conditional-wgan"]
+    "text",
+    [SETTINGS, SETTINGS + PRIORITIES, BASELINE, STREAMS],
+    ids=["wgan-gp", "priorities", "conditional-wgan", "stream-gan"],
 )
 def test_a_training_that_is_interrupted_ends_with_the_weights_it_would_have_had(
     data: Path, settings: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str

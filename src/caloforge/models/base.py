@@ -23,6 +23,7 @@ FAMILIES: dict[str, str] = {
     "interpolation": "mean of the four nearest training showers: a baseline, with too little fluctuation",
     "conditional-wgan": "published baseline (arXiv:1812.01319): conditional WGAN-GP of whole images",
     "conditional-gan": "published baseline: conditional GAN of whole images",
+    "stream-gan": "published baseline (arXiv:1705.02355): GAN with a stream of locally connected layers for each layer",
     "wgan": "published baseline: WGAN-GP of whole images; follows the training spectrum, whatever conditions are asked",
     "gan": "published baseline: GAN of whole images; follows the training spectrum, whatever conditions are asked",
 }

@@ -15,7 +15,8 @@ from caloforge.models.networks.critic import Critic
 from caloforge.models.networks.families import IMAGE_FAMILIES, shower_generator
 from caloforge.models.networks.generator import ShowerGenerator
 from caloforge.models.networks.images import Discriminator, ImageGenerator
-from caloforge.training.config import AdversarialConfig, PublishedConfig, WganGpConfig
+from caloforge.models.networks.streams import StreamDiscriminator, StreamGenerator
+from caloforge.training.config import AdversarialConfig, PublishedConfig, StreamGanConfig, WganGpConfig
 from caloforge.training.data import Sample, fold_sample
 from caloforge.training.games import GAMES, gradient_penalty
 from caloforge.training.pretraining import Pretraining
@@ -31,7 +32,7 @@ class Adversaries(Trainer):
     """Generator and critic in turn; what the critic sees of a shower, K numbers, is the family's choice."""
 
     config: AdversarialConfig
-    critic: Critic | Discriminator
+    critic: Critic | Discriminator | StreamDiscriminator
 
     @abstractmethod
     def real(self, energies: Tensor, conditions: Tensor) -> Tensor:
@@ -202,3 +203,42 @@ class ImageAdversaries(Adversaries):
 
     def _folded(self, conditions: Tensor) -> Tensor:
         return self.generator.fold.conditions(conditions, self.generator.fold.flips(conditions))
+
+
+@final
+class StreamAdversaries(Adversaries):
+    """The published baseline for several layers, in energies over those of the training showers; nothing is fitted."""
+
+    config: StreamGanConfig
+    generator: StreamGenerator
+    critic: StreamDiscriminator
+
+    def __init__(self, detector: Detector, particles: tuple[int, ...], config: StreamGanConfig, fabric: Fabric) -> None:
+        with first_weights(config.seed):
+            generator = StreamGenerator(detector, particles, config.network)
+            self.critic = StreamDiscriminator(detector, generator.features.width, config.network)
+        super().__init__(config, fabric, generator, critic=self.critic)
+
+    @property
+    def pretraining_steps(self) -> int:
+        return 0
+
+    def pretrain(self, sample: Sample, advance: Callable[[int], None]) -> None:
+        energies, conditions = batch_of(sample, slice(_START_EVENTS), self.fabric.device)
+        self.generator.standardise_with(energies, conditions)
+        self.critic.standardise_with(self.real(energies, conditions), self.generator.share)
+
+    def real(self, energies: Tensor, conditions: Tensor) -> Tensor:
+        return self.generator.relative(energies, conditions)
+
+    def fake(self, conditions: Tensor, noise: Tensor) -> Tensor:
+        return self.generator.made(conditions, noise)
+
+    def score(self, seen: Tensor, conditions: Tensor) -> Tensor:
+        scores: Tensor = self.critic(seen, self.generator.features(conditions), self.generator.share)
+        return scores
+
+    def terms(self, fake: Tensor, energies: Tensor, conditions: Tensor) -> dict[str, Tensor]:
+        asked = conditions[:, self.generator.energy_column]
+        found = self.generator.energies(fake, conditions).sum(1) / self.generator.response
+        return {"energy": self.config.energy_weight * (found - asked).abs().mean() / 1000}

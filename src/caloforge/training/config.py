@@ -16,6 +16,7 @@ from caloforge.models.networks.settings import (
     ImageSettings,
     MatchingSettings,
     NetworkSettings,
+    StreamSettings,
     VariationalSettings,
 )
 from caloforge.random import MAX_SEED
@@ -110,6 +111,16 @@ class ConditionalWganConfig(PublishedConfig):
     epochs: int = Field(default=12, ge=1)
 
 
+class StreamGanConfig(AdversarialConfig):
+    """How to train ``stream-gan``, the published baseline for several layers, arXiv:1705.02355."""
+
+    game: ClassVar[Literal["minimax", "wasserstein"]] = "minimax"
+    model: Literal["stream-gan"] = "stream-gan"
+    network: StreamSettings = StreamSettings()
+    critic_steps: int = Field(default=1, ge=1, description="critic steps a generator step")
+    energy_weight: float = Field(default=0.05, ge=0, description="weight of |E - E'|, asked for and found, in GeV")
+
+
 class PullTraining(NetworkTraining):
     """What families with one network under one loss have to be told."""
 
@@ -171,6 +182,7 @@ CONFIGS: dict[str, type[TrainingConfig]] = {
     "interpolation": InterpolationConfig,
     "conditional-wgan": ConditionalWganConfig,
     "conditional-gan": PublishedGanConfig,
+    "stream-gan": StreamGanConfig,
     "wgan": PublishedWganConfig,
     "gan": PublishedGanConfig,
 }

@@ -26,7 +26,7 @@ from caloforge.progress import progress_bar
 from caloforge.random import normals
 from caloforge.showers import ShowerFile
 from caloforge.showers.atomic import check_output, member_file
-from caloforge.training.adversarial import ImageAdversaries, PullAdversaries
+from caloforge.training.adversarial import ImageAdversaries, PullAdversaries, StreamAdversaries
 from caloforge.training.checkpoint import load_checkpoint, module_tensors, save_checkpoint
 from caloforge.training.config import MemberTraining, NetworkTraining
 from caloforge.training.data import Sample, stage
@@ -51,6 +51,7 @@ TRAINERS: dict[str, Callable[[Detector, tuple[int, ...], Any, Fabric], Trainer]]
     "student": Distillation,
     "conditional-wgan": ImageAdversaries,
     "conditional-gan": ImageAdversaries,
+    "stream-gan": StreamAdversaries,
     "wgan": ImageAdversaries,
     "gan": ImageAdversaries,
 }

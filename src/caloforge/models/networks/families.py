@@ -20,8 +20,10 @@ from caloforge.models.networks.settings import (
     ImageSettings,
     MatchingSettings,
     NetworkSettings,
+    StreamSettings,
     VariationalSettings,
 )
+from caloforge.models.networks.streams import StreamGenerator
 from caloforge.models.networks.variational import VariationalPulls
 
 if TYPE_CHECKING:
@@ -52,10 +54,16 @@ IMAGE_FAMILIES = {
 """The published baselines, which make whole images without the representation of the others."""
 
 
+STREAM_FAMILY = "stream-gan"
+"""The published baseline for several layers of cells."""
+
+
 def make_generator(family: str, detector: Detector, particles: tuple[int, ...], values: Mapping[str, Any]) -> Generator:
     """A generator with new weights, of the settings that a bundle remembers."""
     if family in IMAGE_FAMILIES:
         return IMAGE_FAMILIES[family](detector, particles, ImageSettings(**values))
+    if family == STREAM_FAMILY:
+        return StreamGenerator(detector, particles, StreamSettings(**values))
     return shower_generator(family, detector, particles, FAMILIES[family].settings(**values))
 
 

@@ -32,6 +32,16 @@ class ImageSettings(NetworkSettings):
     critic_channels: int = Field(default=32, ge=2, description="channels of the discriminator's first convolution")
 
 
+class StreamSettings(NetworkSettings):
+    """Generator and discriminator of ``stream-gan``."""
+
+    latent: int = Field(default=1024, ge=1, description="latent normal numbers a shower, scaled by the energy")
+    maps: int = Field(default=4, ge=1, description="images that they are mapped to in each layer")
+    channels: int = Field(default=16, ge=1, description="channels of the convolutions")
+    local: int = Field(default=6, ge=1, description="channels of the first locally connected layers")
+    critic_channels: int = Field(default=16, ge=1, description="channels of the discriminator's first convolutions")
+
+
 class VariationalSettings(NetworkSettings):
     """Decoder and encoder of ``vae``."""
 
