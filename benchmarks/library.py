@@ -34,7 +34,7 @@ RESULTS = Path(__file__).parent / "results"
 SHOWERS = 2_000
 CENTRE = {"energy": 10e3, "x": 2.0, "y": -1.0, "angle_xz": 0.15, "angle_yz": -0.06}  # MeV, mm, rad
 PARTS = (0.3, 0.1, 0.03, 0.0)
-ASKED = (100, 1_000, 10_000, 100_000, 300_000)
+ASKED = (100, 1_000, 10_000, 100_000, 250_000)
 HOTTEST = 6
 SAME = 1e-3
 
