@@ -46,11 +46,11 @@ def different(energies: NDArray[np.float32]) -> int:
     return len(np.unique(ratios, axis=0))
 
 
-def repeats(detector: Detector, library: Path) -> dict[int, int]:
+def repeats(detector: Detector, model: Path) -> dict[int, int]:
     """Different showers among so many of the whole domain."""
     found = {}
     for n in ASKED:
-        showers = generate(detector, n, model=library, seed=7)
+        showers = generate(detector, n, model=model, seed=7)
         assert isinstance(showers, Showers)
         found[n] = different(showers.energies)
     return found
@@ -104,16 +104,16 @@ def compared(detector: Detector, part: float, models: dict[str, Path], work: Pat
     return result
 
 
-def markdown(counted: dict[int, int], parts: dict[float, Any]) -> str:
+def markdown(counted: dict[str, dict[int, int]], parts: dict[float, Any]) -> str:
     lines = [
         "# Where the library stops and the model goes on",
         "",
         f"caloforge {caloforge.__version__}; `neighbour` holds 45,000 Geant4 electrons of lhcb-ecal. Made by "
         "`benchmarks/library.py`.",
         "",
-        "| showers asked for, whole domain | different ones of `neighbour` |",
-        "|---|---|",
-        *(f"| {n:,} | {count:,} ({100 * count / n:.3g} %) |" for n, count in counted.items()),
+        "| showers asked for, whole domain | " + " | ".join(f"different ones of `{name}`" for name in counted) + " |",
+        "|---|" + "---|" * len(counted),
+        *(f"| {n:,} | " + " | ".join(f"{found[n]:,}" for found in counted.values()) + " |" for n in ASKED),
         "",
         f"{SHOWERS:,} showers under conditions from a part of each range round one point, against as many of Geant4 "
         "under the same:",
@@ -132,15 +132,15 @@ def markdown(counted: dict[int, int], parts: dict[float, Any]) -> str:
     return "\n".join([*lines, "", "![library](library.png)", ""])
 
 
-def draw(counted: dict[int, int], parts: dict[float, Any], path: Path) -> None:
+def draw(counted: dict[str, dict[int, int]], parts: dict[float, Any], path: Path) -> None:
     """Left: different showers against showers asked for. Right: AUC against the part of the domain."""
     names = list(next(iter(parts.values())))
     with plot_style():
         figure = new_figure(9.0, 3.8)
         left, right = figure.subplots(1, 2)
-        asked = list(counted)
-        left.plot(asked, [counted[n] / n for n in asked], color=sample_colour(1), marker=sample_marker(1))
-        left.plot(asked, np.ones(len(asked)), color=sample_colour(0), marker=sample_marker(0))
+        for number, found in enumerate(counted.values()):
+            shares = [found[n] / n for n in ASKED]
+            left.plot(ASKED, shares, color=sample_colour(number), marker=sample_marker(number))
         left.set_xscale("log")
         left.set_ylim(0, 1.08)
         left.set_xlabel("showers asked for, whole domain")
@@ -175,7 +175,7 @@ def main() -> None:
         train(detector.name, arguments.train, library, model="neighbour")
     models = {"wgan-gp": shipped_bundle(detector.name, "wgan-gp"), "neighbour": library}
     parts = {part: compared(detector, part, models, arguments.work, arguments.test) for part in (1.0, *PARTS)}
-    counted = repeats(detector, library)
+    counted = {name: repeats(detector, model) for name, model in models.items()}
     record = {"different": counted, "parts": parts}
     (RESULTS / "library.json").write_text(json.dumps(record, indent=1) + "\n")
     (RESULTS / "library.md").write_text(markdown(counted, parts), encoding="utf-8")

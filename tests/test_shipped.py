@@ -7,6 +7,7 @@ import importlib.util
 import numpy as np
 import pytest
 
+from caloforge.errors import DomainError
 from caloforge.generation import generate
 from caloforge.models.bundle import Bundle, read_bundle, reference_sample, shipped_bundle
 from caloforge.showers import ShowerFile, Showers, load
@@ -14,9 +15,9 @@ from caloforge.showers import ShowerFile, Showers, load
 DETECTOR = "lhcb-ecal"
 
 
-@pytest.fixture(scope="module")
-def bundle() -> Bundle:
-    return read_bundle(shipped_bundle(DETECTOR))
+@pytest.fixture(scope="module", params=["wgan-gp", "flow"])
+def bundle(request: pytest.FixtureRequest) -> Bundle:
+    return read_bundle(shipped_bundle(DETECTOR, request.param))
 
 
 @pytest.fixture(scope="module")
@@ -61,6 +62,32 @@ def test_the_response_is_that_of_full_simulation(generated: Showers, reference: 
         inside = number == index
         assert inside.sum() > 300
         assert abs(ours[inside].mean() / theirs[inside].mean() - 1) < 0.02
+
+
+def test_the_default_model_is_the_most_faithful_one() -> None:
+    assert shipped_bundle(DETECTOR) == shipped_bundle(DETECTOR, "wgan-gp")
+
+
+def test_photons_and_electrons_of_one_model_start_at_different_depths() -> None:
+    """Photons convert later, so their showers lean further in the direction of flight; both leave the same energy."""
+    made = {}
+    for particle in (11, 22):
+        showers = generate(DETECTOR, 4000, model="flow", particle=particle, energy=(8e3, 12e3), seed=1)
+        assert isinstance(showers, Showers)
+        assert set(showers.conditions.pdg) == {particle}
+        energies, angle = showers.energies, np.tan(showers.conditions.column("angle_xz"))
+        x = energies @ showers.detector.cell_centres[:, 0] / energies.sum(1) - showers.conditions.column("x")
+        depth = (x * angle).sum() / np.square(angle).sum()  # slope of the barycentre against the angle, mm
+        made[particle] = depth, (energies.sum(1) / showers.conditions.column("energy")).mean()
+    assert 3 < made[22][0] - made[11][0] < 20
+    assert made[22][1] == pytest.approx(made[11][1], rel=0.01)
+
+
+def test_a_particle_that_another_shipped_model_makes_is_pointed_out() -> None:
+    with pytest.raises(DomainError, match=r"PDG code 22 is not among .*\(11,\); a model .*: --model flow"):
+        generate(DETECTOR, 10, particle=22)
+    with pytest.raises(DomainError, match=r"PDG code 2212 is not among .*\(11,\)$"):
+        generate(DETECTOR, 10, particle=2212)
 
 
 def test_the_batch_does_not_change_a_bit(generated: Showers) -> None:

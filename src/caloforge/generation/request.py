@@ -21,7 +21,7 @@ from caloforge.detector import (
     load_detector,
 )
 from caloforge.errors import DomainError, RequestError
-from caloforge.models.bundle import Bundle, resolve_bundle
+from caloforge.models.bundle import Bundle, read_bundle, resolve_bundle, shipped_bundle, shipped_families
 from caloforge.random import check_seed
 from caloforge.runs.work import Shard, cut
 from caloforge.showers.arrays import WHOLE_CHUNKS
@@ -177,8 +177,16 @@ def _mixture(detector: Detector, bundle: Bundle, particle: Particle | None) -> M
         mixture = Mixture.of(particle)
     beyond = [code for code in mixture.codes if code not in known]
     if beyond:
-        raise DomainError(f"PDG code {beyond[0]} is not among the particles of the model {bundle.path.name}: {known}")
+        able = [name for name in shipped_families(detector.name) if {*mixture.codes} <= {*_particles(detector, name)}]
+        hint = f"; a model that comes with the package makes it: --model {able[0]}" if able else ""
+        raise DomainError(
+            f"PDG code {beyond[0]} is not among the particles of the model {bundle.path.name}: {known}{hint}"
+        )
     return mixture
+
+
+def _particles(detector: Detector, family: str) -> tuple[int, ...]:
+    return read_bundle(shipped_bundle(detector.name, family)).domain.particles
 
 
 def check_detector(asked: Detector, bundle: Bundle, what: str) -> None:
