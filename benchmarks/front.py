@@ -24,6 +24,7 @@ from caloforge.evaluation.network_rows import NETWORKS
 from caloforge.evaluation.results import Correlations, SampleResult
 from caloforge.generation import generate
 from caloforge.generation.bench import bench
+from caloforge.models.base import UNCONDITIONAL
 from caloforge.models.bundle import Bundle, read_bundle
 from caloforge.reports import write_report
 from caloforge.reports.style import new_figure, plot_style, sample_colour
@@ -118,7 +119,9 @@ def markdown(rows: list[dict[str, Any]], machine: dict[str, Any]) -> str:
         f"caloforge {caloforge.__version__}; {rows[0]['showers']:,} Geant4 test showers of "
         f"{rows[0]['detector']}, equal conditions. {machine['processor']}, {machine['cores']} cores; batch {BATCH:,}, "
         "sampling only, median. Each bundle's manifest has the configuration that `caloforge train` makes it from "
-        "again. Made by `benchmarks/front.py`.",
+        "again. " + " and ".join(f"`{name}`" for name in sorted(UNCONDITIONAL)) + " are not told the conditions: their "
+        "showers follow the spectrum of the training sample, and all figures but that of ResNet-18, which sees images "
+        "alone, say just that. Made by `benchmarks/front.py`.",
         "",
         "| model | " + " | ".join(COLUMNS.values()) + " |",
         "|---|" + "---|" * len(COLUMNS),
@@ -128,11 +131,12 @@ def markdown(rows: list[dict[str, Any]], machine: dict[str, Any]) -> str:
 
 
 def draw(rows: list[dict[str, Any]], floor_auc: float, path: Path) -> None:
-    """Time against the AUC of gradient boosting; to the lower left is better."""
+    """Time against the AUC of gradient boosting, of the models that take conditions; to the lower left is better."""
     with plot_style():
         figure = new_figure(6.4, 4.2)
         axes = figure.subplots()
-        for number, item in enumerate(rows):
+        told = [item for item in rows if item["family"] not in UNCONDITIONAL]
+        for number, item in enumerate(told):
             value, error = item["auc"]
             axes.errorbar(item["ms"], value, error, fmt="o", color=sample_colour(number))
             axes.annotate(item["name"], (item["ms"], value), xytext=(5, 4), textcoords="offset points", fontsize=8)
