@@ -87,7 +87,7 @@ def surrogate_steps(steps: int, note: Path) -> Iterator[None]:
         with torch.no_grad():
             features = generator.features(conditions)
             wanted = pulls[:2000, -surrogate.n_outputs :].clamp(-PULL_RANGE, PULL_RANGE)
-            misses = surrogate(surrogate.images(energies, features, generator), features) - wanted
+            misses = surrogate(surrogate.images(energies, conditions, generator), features) - wanted
         note.write_text(json.dumps(float(1 - misses.square().mean() / wanted.var())))
 
     with mock.patch.object(Pretraining, "surrogate", fit):

@@ -19,7 +19,7 @@ from caloforge.generation.graphs import openvino_core  # noqa: E402
 from caloforge.models.networks.families import shower_generator  # noqa: E402
 from caloforge.models.networks.functions import normal_share  # noqa: E402
 from caloforge.models.networks.generator import ShowerGenerator  # noqa: E402
-from caloforge.models.networks.layers import EDGE, LayerShares, Mixture  # noqa: E402
+from caloforge.models.networks.layers import EDGE, LayerShares  # noqa: E402
 from caloforge.models.networks.sampler import export_onnx  # noqa: E402
 from caloforge.models.networks.settings import (  # noqa: E402
     ConvolutionalSettings,
@@ -140,24 +140,37 @@ def test_the_normal_share_is_that_of_torch(z: float) -> None:
     torch.testing.assert_close(normal_share(number), torch.special.ndtr(number), rtol=0, atol=2e-7)
 
 
-def test_a_mixture_draws_what_its_likelihood_says() -> None:
-    """Shares of values below a point, and of those at the edges, where all that is beyond is gathered."""
-    n = 40_000
-    one = Mixture(
-        torch.tensor([[0.5, 0.0, -0.5]]).expand(n, -1),
-        torch.tensor([[-EDGE, 0.0, EDGE - 1]]).expand(n, -1),
-        torch.tensor([[0.7, 0.0, 0.3]]).expand(n, -1),
-    )
-    values = one.draw(torch.from_numpy(normals(1, "test", 0, n, 2)))
-    grid = torch.linspace(-EDGE + 1e-4, EDGE - 1e-4, n)
-    density = torch.exp(-one.loss(grid))
-    low, high = (float(torch.exp(-one.loss(torch.full((n,), edge)))[0]) for edge in (-EDGE, EDGE))
-    inside = float(density.sum() * (grid[1] - grid[0]))
-    assert low + inside + high == pytest.approx(1, abs=1e-3)
-    assert float((values == -EDGE).float().mean()) == pytest.approx(low, abs=0.01)
-    assert float((values == EDGE).float().mean()) == pytest.approx(high, abs=0.01)
-    below = float(density[grid < 1].sum() * (grid[1] - grid[0])) + low
-    assert float((values < 1).float().mean()) == pytest.approx(below, abs=0.01)
+def test_shares_are_drawn_as_their_likelihood_says() -> None:
+    """How many lie below a point, and at the edges, where all that is beyond is gathered."""
+    n, offset, scale = 40_000, 0.5, 1.5
+    detector = load_detector("atlas-barrel")
+    shares = LayerShares(detector, 2, 8)
+    shares.offset.fill_(offset)
+    shares.scale.fill_(scale)
+    low, high = (-EDGE - offset) / scale, (EDGE - offset) / scale
+    with torch.no_grad():
+        for mixture in shares.mixtures:  # the same whatever is given
+            mixture.get_parameter("network.4.weight").zero_()
+            mixture.get_parameter("network.4.bias").copy_(
+                torch.tensor([0.5, 0, -0.5, -9, -9, -9, low, 0, high - 0.5, 0, 0, 0, 0.7, 0, 0.3, 0, 0, 0])
+            )
+        features, pull = torch.zeros(n, 2), torch.zeros(n, 1)
+        values = shares.draw(features, pull, torch.from_numpy(normals(1, "test", 0, n, shares.noise_width)))
+        grid = torch.linspace(-EDGE + 1e-3, EDGE - 1e-3, n)
+        density = torch.exp(-shares.losses(features, pull, grid[:, None].expand(-1, 3)) / 3)
+        at_low, at_high = (
+            float(torch.exp(-shares.losses(features, pull, torch.full((n, 3), edge)) / 3)[0]) for edge in (-EDGE, EDGE)
+        )
+    width = float(grid[1] - grid[0]) / scale
+    inside = float(density.sum()) * width
+    assert at_low + inside + at_high == pytest.approx(1, abs=1e-3)
+    drawn = shares.offset + shares.scale * values
+    below = float(density[grid < 1].sum()) * width + at_low
+    for k in range(shares.n_values):
+        assert float((drawn[:, k] <= -EDGE + 1e-3).float().mean()) == pytest.approx(at_low, abs=0.01)
+        assert float((drawn[:, k] >= EDGE - 1e-3).float().mean()) == pytest.approx(at_high, abs=0.01)
+        assert float((drawn[:, k] < 1).float().mean()) == pytest.approx(below, abs=0.01)
+    assert float(drawn.abs().max()) < EDGE + 1e-3
 
 
 def test_shares_are_learnt(layered: Detector) -> None:
@@ -178,8 +191,8 @@ def test_shares_are_learnt(layered: Detector) -> None:
         torch.autograd.backward(shares.losses(features, pull, logits).mean())
         optimizer.step()
     with torch.no_grad():
-        drawn = torch.cat(shares.draw(features, pull, torch.randn(n, shares.noise_width, generator=random)), 1)
-        wanted = torch.stack([shares._standardised(k, logits[:, k]) for k in range(shares.n_values)], 1)
+        drawn = shares.draw(features, pull, torch.randn(n, shares.noise_width, generator=random))
+        wanted = (logits - shares.offset) / shares.scale
     for k in range(shares.n_values):
         distance = (drawn[:, k].sort().values - wanted[:, k].sort().values).abs().mean()
         assert float(distance) < 0.08, (k, float(distance))

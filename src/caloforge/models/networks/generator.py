@@ -184,7 +184,7 @@ class ShowerGenerator(Generator):
         """Context (N, n_context) of new showers under folded conditions (N, C + 1), and the noise of their pulls."""
         features, width = self.features(conditions), self.pulls.noise_width
         values = self.layers.draw(features, noise[:, :1], noise[:, width:])
-        return torch.cat([features, *values], 1), noise[:, :width]
+        return torch.cat([features, values], 1), noise[:, :width]
 
     def folded(self, conditions: Tensor, noise: Tensor) -> Tensor:
         """Energies (N, n_cells) for conditions that are folded already."""
@@ -194,12 +194,8 @@ class ShowerGenerator(Generator):
         cells = self.cells(context)
         x = torch.minimum(cells.values(self.pulls(context, own, cells)), self.ceiling)
         layers = self.layers.divide(visible, context[:, self.features.width :])
-        return self.layers.scaled(torch.maximum(self.to_energies(x), self._faint(x)), layers)
-
-    def _faint(self, x: Tensor) -> Tensor:
-        """Next to nothing (N, n_cells) in the likeliest cell of each layer, in case that all of its cells are off."""
-        likeliest = [x[:, cells] >= x[:, cells].amax(1, keepdim=True) for cells in self.layers.cells]
-        return _FAINTEST * torch.cat(likeliest, 1)
+        faint = _FAINTEST * self.layers.hottest(x)  # something to scale where all cells of a layer are off
+        return self.layers.scaled(torch.maximum(self.to_energies(x), faint), layers)
 
     def forward(self, conditions: Tensor, noise: Tensor) -> Tensor:
         flips = self.fold.flips(conditions)

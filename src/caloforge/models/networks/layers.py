@@ -30,29 +30,32 @@ class Mixture(NamedTuple):
     mean: Tensor
     log_deviation: Tensor
 
-    def loss(self, values: Tensor) -> Tensor:
-        """Negative log-likelihood (N,) of values (N,) in -EDGE..EDGE, where what lies beyond is added to the edges."""
+    def loss(self, values: Tensor, below: Tensor, above: Tensor) -> Tensor:
+        """Negative log-likelihood (N,) of values (N,), where what lies beyond an edge is added to it.
+
+        Args:
+            values: where the numbers are.
+            below: (N,) bool, at the lower edge.
+            above: (N,) bool, at the upper edge.
+        """
         standardised = (values[:, None] - self.mean) * torch.exp(-self.log_deviation)
         inside = -0.5 * standardised.square() - self.log_deviation - 0.5 * math.log(2 * math.pi)
-        below, above = (values <= -EDGE)[:, None], (values >= EDGE)[:, None]
+        below, above = below[:, None], above[:, None]
         terms = torch.where(
             below | above, torch.special.log_ndtr(torch.where(above, -standardised, standardised)), inside
         )
         return -torch.logsumexp(functional.log_softmax(self.logits, 1) + terms, 1)
 
-    def draw(self, noise: Tensor) -> Tensor:
-        """Values (N,) of two normal numbers each, noise (N, 2): which component, and where in it."""
+    def draw(self, share: Tensor, noise: Tensor) -> Tensor:
+        """Values (N, 1): a uniform number (N, 1) tells which component, a normal one (N, 1) where in it."""
         below = torch.cumsum(functional.softmax(self.logits, 1), 1)[:, :-1]
-        component = (normal_share(noise[:, :1]) > below).sum(1, keepdim=True)
-        mean, log_deviation = (torch.gather(item, 1, component)[:, 0] for item in (self.mean, self.log_deviation))
-        return (mean + torch.exp(log_deviation) * noise[:, 1]).clamp(-EDGE, EDGE)
+        component = (share > below).sum(1, keepdim=True)
+        mean, log_deviation = (torch.gather(item, 1, component) for item in (self.mean, self.log_deviation))
+        return mean + torch.exp(log_deviation) * noise
 
 
 class ConditionalMixture(nn.Module):
-    """A mixture as a smooth function of what is given; works in the training sample's ``offset`` and ``scale``."""
-
-    offset: Tensor
-    scale: Tensor
+    """A mixture of a standardised number as a smooth function of what is given."""
 
     def __init__(self, n_given: int, hidden: int) -> None:
         super().__init__()
@@ -61,18 +64,10 @@ class ConditionalMixture(nn.Module):
         assert isinstance(last, nn.Linear)
         with torch.no_grad():
             last.bias[COMPONENTS : 2 * COMPONENTS].copy_(torch.linspace(-1.5, 1.5, COMPONENTS))
-        self.register_buffer("offset", torch.zeros(()))
-        self.register_buffer("scale", torch.ones(()))
-
-    def standardise_with(self, values: Tensor) -> None:
-        """Take offset and scale from training values (N,)."""
-        self.offset.copy_(values.mean())
-        self.scale.copy_(values.std().clamp_min(1e-3))
 
     def forward(self, given: Tensor) -> Mixture:
         logits, mean, log_deviation = self.network(given).chunk(3, 1)
-        log_deviation = torch.log(self.scale) + log_deviation.clamp_min(_NARROWEST)
-        return Mixture(logits, self.offset + self.scale * mean, log_deviation)
+        return Mixture(logits, mean, log_deviation.clamp_min(_NARROWEST))
 
 
 class LayerShares(nn.Module):
@@ -87,38 +82,36 @@ class LayerShares(nn.Module):
         noise_width: normal numbers a shower, two for each value.
     """
 
-    places: (
-        Tensor  # (L, P) numbers of the cells of each layer; P is a power of two, places to spare name a cell of none
-    )
+    # (L, P) numbers of the cells of each layer; P is a power of two, places to spare name the cell after the last
+    places: Tensor
     layer_of: Tensor  # (n_cells,)
+    offset: Tensor  # (n_values,), of u in the training sample
+    scale: Tensor  # (n_values,)
 
     def __init__(self, detector: Detector, n_features: int, hidden: int) -> None:
         super().__init__()
-        self.cells = [layer.index for layer in detector.cell_layers]
-        self.n_values = len(self.cells) - 1
+        cells = [layer.index for layer in detector.cell_layers]
         sizes = [len(layer.cells) for layer in detector.cell_layers]
+        self.n_values = len(cells) - 1
         places = torch.full((len(sizes), 2 ** math.ceil(math.log2(max(sizes)))), detector.n_cells)
-        for number, (cells, size) in enumerate(zip(self.cells, sizes, strict=True)):
-            places[number, :size] = torch.arange(cells.start, cells.stop)
+        for number, (index, size) in enumerate(zip(cells, sizes, strict=True)):
+            places[number, :size] = torch.arange(index.start, index.stop)
         self.register_buffer("places", places, persistent=False)
         self.register_buffer("layer_of", torch.repeat_interleave(torch.tensor(sizes)), persistent=False)
+        several = self.n_values > 0  # one layer has nothing to keep
+        self.register_buffer("offset", torch.zeros(self.n_values), persistent=several)
+        self.register_buffer("scale", torch.ones(self.n_values), persistent=several)
         self.noise_width = 2 * self.n_values
         self.mixtures = nn.ModuleList(ConditionalMixture(n_features + 1 + k, hidden) for k in range(self.n_values))
 
     def standardise_with(self, logits: Tensor) -> None:
         """Take offsets and scales from u (N, n_values) of training showers."""
-        for k, mixture in enumerate(self.mixtures):
-            assert isinstance(mixture, ConditionalMixture)
-            mixture.standardise_with(logits[:, k])
+        self.offset.copy_(logits.mean(0))
+        self.scale.copy_(logits.std(0).clamp_min(1e-3))
 
     def values(self, energies: Tensor) -> Tensor:
         """Standardised u (N, n_values) of energies (N, n_cells)."""
-        logits = self.logits(energies)
-        return (
-            torch.stack([self._standardised(k, logits[:, k]) for k in range(self.n_values)], 1)
-            if self.n_values
-            else logits
-        )
+        return (self.logits(energies) - self.offset) / self.scale
 
     def logits(self, energies: Tensor) -> Tensor:
         """u (N, n_values) of energies (N, n_cells); -EDGE for shares below exp(-EDGE), and where nothing is left."""
@@ -130,12 +123,12 @@ class LayerShares(nn.Module):
 
     def losses(self, features: Tensor, pull: Tensor, logits: Tensor) -> Tensor:
         """Negative log-likelihood (N,) of u (N, n_values), given features (N, C) and the pull (N, 1) of the energy."""
-        given = torch.cat([features, pull], 1)
+        given = torch.cat([features, pull, (logits - self.offset) / self.scale], 1)
+        first = given.shape[1] - self.n_values
         total = pull.new_zeros(len(pull))
         for k, mixture in enumerate(self.mixtures):
-            found: Mixture = mixture(given)
-            total = total + found.loss(logits[:, k])
-            given = torch.cat([given, self._standardised(k, logits[:, k])[:, None]], 1)
+            found: Mixture = mixture(given[:, : first + k])
+            total = total + found.loss(given[:, first + k], logits[:, k] <= -EDGE, logits[:, k] >= EDGE)
         return total
 
     def sums(self, energies: Tensor) -> Tensor:
@@ -143,7 +136,7 @@ class LayerShares(nn.Module):
 
         onnxruntime's sums have other bits in other batches, and a product would be rounded where products are.
         """
-        parts = functional.pad(energies, (0, 1))[:, self.places]
+        parts = self._by_layer(energies, 0.0)
         while parts.shape[2] > 1:
             first, second = parts.tensor_split(2, 2)
             parts = first + second
@@ -153,29 +146,34 @@ class LayerShares(nn.Module):
         """Energies (N, n_cells), above zero in a cell of every layer, scaled so that the layers have (N, L)."""
         return energies * (layers / self.sums(energies))[:, self.layer_of]
 
-    def draw(self, features: Tensor, pull: Tensor, noise: Tensor) -> list[Tensor]:
-        """Standardised u, (N, 1) each, given features (N, C) and the pull (N, 1); noise (N, noise_width)."""
-        values: list[Tensor] = []
+    def hottest(self, energies: Tensor) -> Tensor:
+        """True (N, n_cells) in the cells that hold the most of their layer."""
+        return energies >= self._by_layer(energies, -math.inf).amax(2)[:, self.layer_of]
+
+    def draw(self, features: Tensor, pull: Tensor, noise: Tensor) -> Tensor:
+        """Standardised u (N, n_values), given features (N, C) and the pull (N, 1); noise (N, noise_width)."""
+        shares, noise = normal_share(noise[:, : self.n_values]), noise[:, self.n_values :]
+        low, high = ((edge - self.offset) / self.scale for edge in (-EDGE, EDGE))
+        given = torch.cat([features, pull], 1)
         for k, mixture in enumerate(self.mixtures):
-            found: Mixture = mixture(torch.cat([features, pull, *values], 1))
-            values.append(self._standardised(k, found.draw(noise[:, 2 * k : 2 * k + 2]))[:, None])
-        return values
+            found: Mixture = mixture(given)
+            value = found.draw(shares[:, k : k + 1], noise[:, k : k + 1])
+            given = torch.cat([given, value.clamp(low[k], high[k])], 1)
+        return given[:, features.shape[1] + 1 :]
 
     def divide(self, visible: Tensor, values: Tensor) -> Tensor:
         """Energies (N, L) of the layers, of the visible energy (N, 1) and standardised u (N, n_values)."""
+        logits = self.offset + self.scale * values
+        grown = torch.exp(logits)
+        shares = (grown - _RESOLVED * (1 - grown)) / (1 + grown)  # the exporter takes a factor 1 + 6e-6 for 1
+        shares = torch.where(logits.abs() < EDGE - _NEAR, shares.clamp(0, 1), (logits > 0).float())
         left = visible
         layers = []
-        for k, mixture in enumerate(self.mixtures):
-            assert isinstance(mixture, ConditionalMixture)
-            logit = mixture.offset + mixture.scale * values[:, k : k + 1]
-            grown = torch.exp(logit)
-            share = (grown - _RESOLVED * (1 - grown)) / (1 + grown)  # the exporter takes a factor 1 + 6e-6 for 1
-            share = torch.where(logit.abs() < EDGE - _NEAR, share.clamp(0, 1), (logit > 0).float())
-            layers.append(left * share)
+        for k in range(self.n_values):
+            layers.append(left * shares[:, k : k + 1])
             left = left - layers[-1]
         return torch.cat([*layers, left], 1)
 
-    def _standardised(self, k: int, value: Tensor) -> Tensor:
-        mixture = self.mixtures[k]
-        assert isinstance(mixture, ConditionalMixture)
-        return (value - mixture.offset) / mixture.scale
+    def _by_layer(self, energies: Tensor, spare: float) -> Tensor:
+        """Energies (N, n_cells) as (N, L, P), ``spare`` where a layer has no cell."""
+        return functional.pad(energies, (0, 1), value=spare)[:, self.places]
