@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from caloforge.detector import DEFAULT_DETECTOR
 from caloforge.generation.bench import BATCHES
 from caloforge.generation.bench import bench as measure
 from caloforge.generation.timings import Bench, Timing
@@ -16,7 +17,7 @@ from caloforge.showers.atomic import check_output
 
 
 def bench(
-    detector: Annotated[str, typer.Argument(help="A detector's name, or the path of a TOML file.")] = "lhcb-ecal",
+    detector: Annotated[str, typer.Argument(help="A detector's name, or the path of a TOML file.")] = DEFAULT_DETECTOR,
     model: Annotated[
         str | None, typer.Option(help="A bundle (*.caloforge) or a shipped family; the shipped default otherwise.")
     ] = None,

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from caloforge.cli.particles import particle_code
+from caloforge.detector import DEFAULT_DETECTOR
 from caloforge.showers import convert as converter
 
 
@@ -18,7 +19,7 @@ def convert(
     to: Annotated[str, typer.Option(help=f"The format to write: {', '.join(converter.format_names())}.")],
     detector: Annotated[
         str, typer.Option(help="Name or TOML file of the detector, for formats that do not carry it.")
-    ] = "lhcb-ecal",
+    ] = DEFAULT_DETECTOR,
     particle: Annotated[
         str | None,
         typer.Option(help="PDG code or name, for formats that do not carry it; the detector's first by default."),

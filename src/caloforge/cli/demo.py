@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from caloforge.detector import DEFAULT_DETECTOR
 from caloforge.errors import MissingExtraError, RequestError
 from caloforge.evaluation import evaluate
 from caloforge.fullsim import simulate
@@ -20,7 +21,6 @@ from caloforge.reports import write_report
 from caloforge.showers import ShowerFile
 from caloforge.showers.atomic import check_output
 
-DETECTOR = "lhcb-ecal"
 GEANT4_SHOWERS = 200
 
 
@@ -81,8 +81,8 @@ def demo(
 def run_demo(output: Path, n: int, *, overwrite: bool, quiet: bool) -> Demo:
     """Generate, evaluate and write the report under ``output``; return what came of it."""
     started = time.perf_counter()
-    reference = reference_sample(DETECTOR)
-    model = shipped_bundle(DETECTOR)
+    reference = reference_sample(DEFAULT_DETECTOR)
+    model = shipped_bundle(DEFAULT_DETECTOR)
     fast, same, full = (output / f"{name}.h5" for name in ("fast", "fast-same-conditions", "geant4"))
     folder = output / "report"
     if output.exists() and not output.is_dir():
@@ -93,18 +93,18 @@ def run_demo(output: Path, n: int, *, overwrite: bool, quiet: bool) -> Demo:
             check_output(path, overwrite=overwrite)
     _say(f"1/4 generating {n:,} showers with {model.name}", quiet)
     before = time.perf_counter()
-    generate(DETECTOR, n, output=fast, seed=1, overwrite=overwrite, progress=not quiet)
+    generate(DEFAULT_DETECTOR, n, output=fast, seed=1, overwrite=overwrite, progress=not quiet)
     seconds = time.perf_counter() - before
     few = min(n, GEANT4_SHOWERS)
     _say(f"2/4 simulating the first {few} of them with Geant4", quiet)
     try:
-        simulate(DETECTOR, few, output=full, like=fast, seed=1, overwrite=overwrite, progress=not quiet)
+        simulate(DEFAULT_DETECTOR, few, output=full, like=fast, seed=1, overwrite=overwrite, progress=not quiet)
         beside = [full]
     except MissingExtraError as error:
         _say(f"left out: {error}", quiet)
         beside = []
     _say(f"3/4 generating showers at the conditions of {reference.name} (Geant4)", quiet)
-    generate(DETECTOR, like=reference, output=same, seed=2, overwrite=overwrite, progress=not quiet)
+    generate(DEFAULT_DETECTOR, like=reference, output=same, seed=2, overwrite=overwrite, progress=not quiet)
     _say("4/4 comparing with Geant4 and drawing the report", quiet)
     evaluation = evaluate([same, fast, *beside], reference, quick=True)
     write_report(evaluation, folder, overwrite=overwrite)

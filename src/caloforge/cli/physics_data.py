@@ -11,6 +11,7 @@ from typing import Annotated
 
 import typer
 
+from caloforge.detector import DEFAULT_DETECTOR
 from caloforge.errors import RequestError
 from caloforge.fullsim.datasets import DATA_DIR, download_folder
 from caloforge.fullsim.install import OFFICIAL, install_physics_data
@@ -29,7 +30,7 @@ def physics_data(
         Action.SHOW
     ),
     detector: Annotated[str, typer.Argument(help="A detector's name or TOML file; its particles decide.")] = (
-        "lhcb-ecal"
+        DEFAULT_DETECTOR
     ),
     to: Annotated[
         Path | None,

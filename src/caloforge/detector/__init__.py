@@ -9,13 +9,20 @@ from caloforge.detector.conditions import (
     from_file_form,
     real_numbers,
 )
-from caloforge.detector.load import detector_from_toml, detector_names, detectors, load_detector
+from caloforge.detector.load import (
+    DEFAULT_DETECTOR,
+    detector_from_toml,
+    detector_names,
+    detectors,
+    load_detector,
+)
 from caloforge.detector.mirror import mirror_cells, reflections
 from caloforge.detector.mixture import Mixture, Particle
 from caloforge.detector.same import check_same
 from caloforge.detector.sampling import Energy, check_particles, draw_conditions
 
 __all__ = [
+    "DEFAULT_DETECTOR",
     "CellLayer",
     "Cells",
     "ConditionSpec",

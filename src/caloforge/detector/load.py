@@ -13,17 +13,21 @@ from caloforge.detector.spec import CellsForm, ConditionForm, LayerForm
 from caloforge.errors import RequestError, unknown_name
 from caloforge.units import to_internal
 
-# The shipped detectors; each is the file `data/<name>.toml`.
-_SHIPPED = ("lhcb-ecal", "atlas-barrel", "calogan", "calochallenge-2")
+DEFAULT_DETECTOR = "lhcb-ecal"
+"""What is meant where no detector is named: the one whose models come with the package."""
+
+_DATA = resources.files("caloforge.detector").joinpath("data")
 
 
+@lru_cache
 def detector_names() -> tuple[str, ...]:
-    """Names of the shipped detectors.
+    """Names of the shipped detectors, each the file ``data/<name>.toml``: the default first, then by the alphabet.
 
     >>> detector_names()
-    ('lhcb-ecal', 'atlas-barrel', 'calogan', 'calochallenge-2')
+    ('lhcb-ecal', 'atlas-barrel', 'calochallenge-2', 'calogan')
     """
-    return _SHIPPED
+    names = (item.name.removesuffix(".toml") for item in _DATA.iterdir() if item.name.endswith(".toml"))
+    return tuple(sorted(names, key=lambda name: (name != DEFAULT_DETECTOR, name)))
 
 
 def detectors(name: str | Path | Detector | None = None) -> tuple[Detector, ...]:
@@ -33,7 +37,7 @@ def detectors(name: str | Path | Detector | None = None) -> tuple[Detector, ...]
         RequestError: as :func:`load_detector`.
 
     >>> [detector.n_cells for detector in detectors()]
-    [900, 89, 504, 6480]
+    [900, 89, 6480, 504]
     """
     names = detector_names() if name is None else (name,)
     return tuple(load_detector(each) for each in names)
@@ -54,11 +58,11 @@ def load_detector(name_or_path: str | Path | Detector) -> Detector:
     """
     if isinstance(name_or_path, Detector):
         return name_or_path
-    if isinstance(name_or_path, str) and name_or_path in _SHIPPED:
+    if isinstance(name_or_path, str) and name_or_path in detector_names():
         return _shipped(name_or_path)
     path = Path(name_or_path)
     if path.suffix != ".toml":
-        raise unknown_name("detector", str(name_or_path), (*_SHIPPED, "the path of your own .toml file"))
+        raise unknown_name("detector", str(name_or_path), (*detector_names(), "the path of your own .toml file"))
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -69,7 +73,7 @@ def load_detector(name_or_path: str | Path | Detector) -> Detector:
 
 @lru_cache
 def _shipped(name: str) -> Detector:
-    text = resources.files("caloforge.detector").joinpath("data", f"{name}.toml").read_text(encoding="utf-8")
+    text = _DATA.joinpath(f"{name}.toml").read_text(encoding="utf-8")
     return detector_from_toml(text, origin=f"shipped detector {name}")
 
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from gzip import BadGzipFile
 from pathlib import Path, PurePosixPath
 
-from caloforge.detector import Detector, load_detector
+from caloforge.detector import DEFAULT_DETECTOR, Detector, load_detector
 from caloforge.detector.materials import elements_of
 from caloforge.errors import RequestError, WorkError
 from caloforge.fullsim.datasets import DATA_DIR, Dataset, download_folder
@@ -54,7 +54,7 @@ class Installed:
 
 
 def install_physics_data(
-    detector: str | Path | Detector = "lhcb-ecal",
+    detector: str | Path | Detector = DEFAULT_DETECTOR,
     *,
     to: str | Path | None = None,
     address: str = OFFICIAL,

@@ -9,7 +9,7 @@ from importlib import metadata
 from pathlib import Path
 
 from caloforge.cache import absent, cache_folder, write_files
-from caloforge.detector import Detector, load_detector
+from caloforge.detector import DEFAULT_DETECTOR, Detector, load_detector
 from caloforge.detector.materials import elements_of
 from caloforge.errors import MissingExtraError, RequestError, unknown_name
 from caloforge.fullsim import bremsstrahlung, datasets, neutrons, photoelectric
@@ -83,7 +83,7 @@ class Source:
     origin: str
 
 
-def physics_data(detector: str | Path | Detector = "lhcb-ecal") -> tuple[Source, ...]:
+def physics_data(detector: str | Path | Detector = DEFAULT_DETECTOR) -> tuple[Source, ...]:
     """What the simulation of a detector would read now: one entry a dataset that its particles need.
 
     Raises:

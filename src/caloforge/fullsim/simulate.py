@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from caloforge.clusters import read_cluster
-from caloforge.detector import Detector, Energy, Particle
+from caloforge.detector import DEFAULT_DETECTOR, Detector, Energy, Particle
 from caloforge.detector.materials import elements_of
 from caloforge.errors import RequestError
 from caloforge.fullsim.cluster import simulate_shards_on_cluster
@@ -25,7 +25,7 @@ from caloforge.showers.atomic import check_output
 
 
 def simulate(
-    detector: str | Path | Detector = "lhcb-ecal",
+    detector: str | Path | Detector = DEFAULT_DETECTOR,
     n: int | None = None,
     *,
     output: str | Path,

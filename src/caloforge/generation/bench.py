@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from caloforge.detector import Detector, draw_conditions, load_detector
+from caloforge.detector import DEFAULT_DETECTOR, Detector, draw_conditions, load_detector
 from caloforge.errors import MissingExtraError, RequestError, WorkError
 from caloforge.fullsim import simulate
 from caloforge.generation.choice import choose_engine
@@ -38,7 +38,7 @@ Report = Callable[[str], None]
 
 
 def bench(
-    detector: str | Path | Detector = "lhcb-ecal",
+    detector: str | Path | Detector = DEFAULT_DETECTOR,
     *,
     model: str | Path | None = None,
     engine: str | None = None,

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from caloforge.clusters import Cluster, read_cluster
-from caloforge.detector import Detector, Energy, Particle
+from caloforge.detector import DEFAULT_DETECTOR, Detector, Energy, Particle
 from caloforge.errors import RequestError
 from caloforge.generation.choice import choose_engine
 from caloforge.generation.cluster import generate_on_cluster
@@ -27,7 +27,7 @@ MOST_IN_MEMORY = 2**30
 
 
 def generate(
-    detector: str | Path | Detector = "lhcb-ecal",
+    detector: str | Path | Detector = DEFAULT_DETECTOR,
     n: int | None = None,
     *,
     model: str | Path | None = None,

@@ -11,7 +11,7 @@ from typing import Self, final
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from caloforge.detector import Conditions, Detector, check_domain, load_detector, real_numbers
+from caloforge.detector import DEFAULT_DETECTOR, Conditions, Detector, check_domain, load_detector, real_numbers
 from caloforge.errors import RequestError, WorkError
 from caloforge.generation.choice import load_sampler
 from caloforge.generation.gather import Gatherer
@@ -111,7 +111,7 @@ class ShowerQueue:
 
 
 def open_queue(
-    detector: str | Path | Detector = "lhcb-ecal",
+    detector: str | Path | Detector = DEFAULT_DETECTOR,
     *,
     model: str | Path | None = None,
     engine: str = "auto",
