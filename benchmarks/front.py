@@ -1,12 +1,13 @@
 """Speed against fidelity: every trained model on the same test conditions, judged by all figures, timed in one run.
 
     python benchmarks/front.py --train lhcb-ecal-electron-train.h5 --test lhcb-ecal-electron-test.h5 --work WORK MODELS
+    python benchmarks/front.py --name calogan-electron --train ... --test ... --work WORK MODELS
 
 Every model makes one shower for each test event; conditions are the same for all. What is found is kept in the work
 folder: a run adds rows to the table, or with ``--networks dnn_low_level ... resnet18`` columns to rows, each of which
 takes ten minutes to an hour of one core, and goes on where one was interrupted. The times of all models in the work
 folder are measured anew, one after the other; rows of the table whose models are elsewhere stay as they are. Writes
-``benchmarks/results/front.json``, ``front.md`` and ``front.png``.
+``benchmarks/results/NAME.json``, ``NAME.md`` and ``NAME.png``, ``front`` if no name is given.
 """
 
 from __future__ import annotations
@@ -42,6 +43,7 @@ COLUMNS = {
     "response": "response, worst bin",
     "resolution": "resolution, worst bin",
     "wasserstein": "worst W1/sigma above floor",
+    "separation": "separation power, mean",
     "correlations": "correlations, Frobenius",
     "nearer_to_training": "nearer to training showers than Geant4",
     "training_hours": "training, h",
@@ -72,6 +74,7 @@ def row(found: Evaluation, sample: SampleResult, bundle: Bundle) -> dict[str, An
             worst.wasserstein.value.error,
         ],
         "worst_observable": worst.name,
+        "separation": float(np.mean([item.figures["separation"].value.value for item in sample.distances])),
         "correlations": frobenius(sample.correlations, found.reference.correlations),
         "training_hours": bundle.metrics.get("training_seconds", 0.0) / 3600,
         "megabytes": bundle.path.stat().st_size / 1e6,
@@ -113,6 +116,7 @@ def text(name: str, value: Any) -> str:
 
 
 def markdown(rows: list[dict[str, Any]], machine: dict[str, Any]) -> str:
+    columns = {key: title for key, title in COLUMNS.items() if any(key in item for item in rows)}
     lines = [
         "# Speed against fidelity",
         "",
@@ -123,10 +127,10 @@ def markdown(rows: list[dict[str, Any]], machine: dict[str, Any]) -> str:
         "showers follow the spectrum of the training sample, and all figures but that of ResNet-18, which sees images "
         "alone, say just that. Made by `benchmarks/front.py`.",
         "",
-        "| model | " + " | ".join(COLUMNS.values()) + " |",
-        "|---|" + "---|" * len(COLUMNS),
+        "| model | " + " | ".join(columns.values()) + " |",
+        "|---|" + "---|" * len(columns),
     ]
-    lines += [f"| {item['name']} | {' | '.join(text(key, item.get(key)) for key in COLUMNS)} |" for item in rows]
+    lines += [f"| {item['name']} | {' | '.join(text(key, item.get(key)) for key in columns)} |" for item in rows]
     return "\n".join([*lines, ""])
 
 
@@ -180,12 +184,13 @@ def main() -> None:
     parser.add_argument("--train", type=Path, required=True, help="Geant4 showers that the models were trained on")
     parser.add_argument("--test", type=Path, required=True, help="Geant4 showers that no model has seen")
     parser.add_argument("--work", type=Path, required=True, help="folder for what was generated and found")
+    parser.add_argument("--name", default="front", help="of the table")
     parser.add_argument("--networks", nargs="*", choices=NETWORKS, default=[], help="that judge these models too")
     arguments = parser.parse_args()
     arguments.work.mkdir(exist_ok=True)
     for path in arguments.models:
         judged(read_bundle(path), arguments.networks, arguments)
-    table = RESULTS / "front.json"
+    table = RESULTS / f"{arguments.name}.json"
     known = json.loads(table.read_text()) if table.exists() else {"machine": {}, "rows": [{"name": FLOOR}]}
     *others, floors = known["rows"]
     machine = known["machine"]
@@ -202,8 +207,8 @@ def main() -> None:
     rows += [item for item in others if item["name"] not in {figures["name"] for figures in rows}]
     rows.sort(key=lambda item: item["auc"][0])
     table.write_text(json.dumps({"machine": machine, "rows": [*rows, floors]}, indent=1) + "\n")
-    (RESULTS / "front.md").write_text(markdown([*rows, floors], machine), encoding="utf-8")
-    draw(rows, floors["auc"][0], RESULTS / "front.png")
+    table.with_suffix(".md").write_text(markdown([*rows, floors], machine), encoding="utf-8")
+    draw(rows, floors["auc"][0], table.with_suffix(".png"))
     print(markdown([*rows, floors], machine))
 
 
